@@ -1,0 +1,188 @@
+//! The [`Backend`] of AF_XDP: kernel programs and sockets brought together.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tsn_common::PodCounter;
+use tsn_port::{Backend, Heartbeat, PodAttachment};
+
+use crate::programs::Device;
+use crate::socket::Socket;
+use crate::umem::Umem;
+use crate::{AfxdpPort, AttachedPod, BackendError, Programs, SocketError};
+
+/// Bytes of Ethernet header and two VLAN tags, which a chunk must hold beside the MTU.
+const HEADER_BYTES: usize = 14 + 2 * 4;
+
+/// Names of the [`PodCounter`]s, in their order.
+const COUNTER_NAMES: [&str; PodCounter::COUNT as usize] = [
+    "stamped",
+    "redirected",
+    "fallback_heartbeat",
+    "fallback_no_socket",
+    "forged_stamp",
+    "local",
+    "delivered",
+];
+
+/// Settings of an [`AfxdpBackend`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AfxdpConfig {
+    /// Directory on a bpffs for the pinned programs and maps; is made if it does not exist.
+    pub pin_dir: PathBuf,
+    /// How old the worker's last sign of life may be before the kernel programs keep frames on the kernel path.
+    pub heartbeat_timeout: Duration,
+    /// Chunks of the shared memory. Every pod keeps `ring_slots` of them ready to receive into; what is queued and
+    /// what is in a transmit ring takes the rest.
+    pub chunks: u32,
+    /// Bytes of a chunk: 2048 for an MTU of up to 1770, 4096 beyond it (native XDP ends at 3506).
+    pub chunk_bytes: u32,
+    /// Slots of every ring, a power of two and at least 32.
+    pub ring_slots: u32,
+}
+
+impl Default for AfxdpConfig {
+    /// 32 MiB of chunks: enough for some 24 pods.
+    fn default() -> Self {
+        Self {
+            pin_dir: PathBuf::from("/sys/fs/bpf/tsnd"),
+            heartbeat_timeout: Duration::from_millis(2),
+            chunks: 16_384,
+            chunk_bytes: 2048,
+            ring_slots: 512,
+        }
+    }
+}
+
+/// Opens the ports of one worker over one shared memory.
+pub struct AfxdpBackend {
+    programs: Programs,
+    umem: Arc<Umem>,
+    ring_slots: u32,
+    pods: HashMap<String, AttachedPod>,
+}
+
+impl AfxdpBackend {
+    /// Loads the kernel programs' maps, or adopts those that an earlier run left pinned, and registers the memory.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the programs or the memory.
+    pub fn open(config: &AfxdpConfig) -> Result<Self, BackendError> {
+        Ok(Self {
+            umem: Umem::new(config.chunks, config.chunk_bytes, config.ring_slots)?,
+            programs: Programs::open(&config.pin_dir, config.heartbeat_timeout)?,
+            ring_slots: config.ring_slots,
+            pods: HashMap::new(),
+        })
+    }
+
+    /// The kernel programs: which pods are pinned, and their log.
+    pub fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// As [`programs`](Self::programs), to take the log.
+    pub fn programs_mut(&mut self) -> &mut Programs {
+        &mut self.programs
+    }
+
+    /// Chunks of the shared memory that neither a frame nor a port holds.
+    pub fn free_chunks(&self) -> usize {
+        self.umem.free_chunks()
+    }
+
+    /// The socket of a pod whose programs are attached.
+    fn open_pod_port(&mut self, pod: &AttachedPod) -> Result<AfxdpPort, BackendError> {
+        let frame_bytes = pod.mtu as usize + HEADER_BYTES;
+        if frame_bytes > self.umem.capacity_bytes() {
+            return Err(SocketError::MtuTooLarge {
+                device: pod.host_interface.clone(),
+                mtu_bytes: pod.mtu,
+                limit_bytes: self.umem.capacity_bytes() - HEADER_BYTES,
+            }
+            .into());
+        }
+        let slots = self.ring_slots;
+        let socket = Socket::open(&self.umem, &pod.host_interface, slots, slots)?;
+        self.programs.set_socket(pod.slot, socket.as_fd())?;
+        Ok(AfxdpPort::new(socket, &pod.host_interface, pod.mtu, true))
+    }
+}
+
+impl Backend for AfxdpBackend {
+    type Port = AfxdpPort;
+    type Error = BackendError;
+
+    fn open_uplink(&mut self, device: &str) -> Result<AfxdpPort, BackendError> {
+        // Nothing is received on it: the kernel's own path has what is not for a pod.
+        let socket = Socket::open(&self.umem, device, self.ring_slots, 0)?;
+        let mtu_bytes = Device::by_name(device)?.mtu;
+        self.programs.attach_uplink(device)?;
+        Ok(AfxdpPort::new(socket, device, mtu_bytes, false))
+    }
+
+    fn attach_pod(&mut self, pod: &PodAttachment) -> Result<AfxdpPort, BackendError> {
+        if self.pods.contains_key(&pod.name) {
+            return Err(BackendError::PodAttached {
+                name: pod.name.clone(),
+            });
+        }
+        let attached = self.programs.attach_pod(pod)?;
+        match self.open_pod_port(&attached) {
+            Ok(port) => {
+                self.pods.insert(pod.name.clone(), attached);
+                Ok(port)
+            }
+            Err(error) => {
+                if let Err(detach) = self.programs.detach_pod(&pod.name) {
+                    tracing::warn!(pod = pod.name, %detach, "the pod stays attached without a socket");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn detach_pod(&mut self, name: &str) -> Result<(), BackendError> {
+        self.programs.detach_pod(name)?;
+        self.pods.remove(name);
+        Ok(())
+    }
+
+    fn is_attached(&self, name: &str) -> bool {
+        let Some(pod) = self.pods.get(name) else {
+            return false;
+        };
+        nix::net::if_::if_nametoindex(pod.host_interface.as_str()) == Ok(pod.host_ifindex)
+    }
+
+    fn pod_counters(&self, name: &str) -> Vec<(&'static str, u64)> {
+        let Some(pod) = self.pods.get(name) else {
+            return Vec::new();
+        };
+        match self.programs.pod_counters(pod.slot) {
+            Ok(counts) => COUNTER_NAMES.into_iter().zip(counts).collect(),
+            Err(error) => {
+                tracing::warn!(pod = name, %error, "the kernel gives no counters");
+                Vec::new()
+            }
+        }
+    }
+
+    fn leftovers(&self) -> Result<Vec<String>, BackendError> {
+        let mut pinned = self.programs.pinned_pods()?;
+        pinned.retain(|name| !self.pods.contains_key(name));
+        Ok(pinned)
+    }
+
+    fn divert(&mut self) -> Result<(), BackendError> {
+        Ok(self.programs.divert()?)
+    }
+
+    fn heartbeat(&self) -> Box<dyn Heartbeat> {
+        self.programs.heartbeat()
+    }
+}

@@ -1,0 +1,176 @@
+//! A [`Port`] over an AF_XDP socket.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use tsn_port::{Capabilities, Frame, Port, PortCounters};
+
+use crate::checksum;
+use crate::socket::Socket;
+use crate::umem::AfxdpFrame;
+
+/// Bytes that the kernel lets a frame have beyond the MTU: Ethernet header and one VLAN tag.
+const HEADER_BYTES: usize = 14 + 4;
+
+/// Why [`AfxdpPort::wake`](Port::wake) failed. The frames stay in the ring.
+#[derive(Debug, thiserror::Error)]
+pub enum WakeError {
+    /// The device is down.
+    #[error("{device} is down; its frames wait until it is up again")]
+    DeviceDown {
+        /// The device.
+        device: String,
+    },
+    /// The device no longer exists.
+    #[error("{device} is gone; close the port and open it anew when the device is back")]
+    DeviceGone {
+        /// The device.
+        device: String,
+    },
+    /// The kernel refused for another reason.
+    #[error("the kernel does not transmit on {device}")]
+    Transmit {
+        /// The device.
+        device: String,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+}
+
+/// An AF_XDP socket on queue 0 of a device, in copy mode.
+///
+/// Closing (dropping) it takes the kernel some milliseconds; do that outside of the worker's loop. A frame that the
+/// kernel still had to send is then lost.
+pub struct AfxdpPort {
+    socket: Socket,
+    device: String,
+    complete_checksums: bool,
+    max_frame_bytes: usize,
+    counters: PortCounters,
+}
+
+impl AfxdpPort {
+    /// A port over an open socket. `complete_checksums` makes good the checksum offload of the pod at the other end.
+    ///
+    /// That is done at receipt: the frame's headers are read now anyway, most frames wait for their time afterwards,
+    /// and nothing but the ring is left to do when that time has come.
+    pub(crate) fn new(
+        socket: Socket,
+        device: &str,
+        mtu_bytes: u32,
+        complete_checksums: bool,
+    ) -> Self {
+        let max_frame_bytes = socket
+            .umem()
+            .capacity_bytes()
+            .min(mtu_bytes as usize + HEADER_BYTES);
+        Self {
+            socket,
+            device: device.to_owned(),
+            complete_checksums,
+            max_frame_bytes,
+            counters: PortCounters::default(),
+        }
+    }
+
+    /// Chunks of the shared memory that neither a frame nor a port holds.
+    pub fn free_chunks(&self) -> usize {
+        self.socket.umem().free_chunks()
+    }
+
+    fn reclaim(&mut self) {
+        self.counters.transmitted += self.socket.reclaim() as u64;
+    }
+
+    fn wake_error(&self, source: io::Error) -> WakeError {
+        let device = self.device.clone();
+        match source.raw_os_error() {
+            Some(libc::ENETDOWN) => WakeError::DeviceDown { device },
+            Some(libc::ENXIO | libc::ENODEV) => WakeError::DeviceGone { device },
+            _ => WakeError::Transmit { device, source },
+        }
+    }
+}
+
+impl AsFd for AfxdpPort {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Port for AfxdpPort {
+    type Frame = AfxdpFrame;
+    type Error = WakeError;
+
+    fn receive(&mut self) -> Option<AfxdpFrame> {
+        let mut frame = self.socket.receive()?;
+        if self.complete_checksums {
+            checksum::complete(frame.bytes_mut());
+        }
+        self.counters.received += 1;
+        Some(frame)
+    }
+
+    /// Also refuses a frame of another backend's memory.
+    fn transmit(&mut self, frame: AfxdpFrame) -> Result<(), AfxdpFrame> {
+        let result = self.socket.transmit(frame);
+        match &result {
+            Ok(()) => self.counters.transmit_queued += 1,
+            Err(_) => self.counters.transmit_refused += 1,
+        }
+        result
+    }
+
+    /// Without frames to transmit this makes no system call, and only frees what has left.
+    fn wake(&mut self) -> Result<(), WakeError> {
+        let mut waiting = self.socket.waiting();
+        while waiting > 0 {
+            let result = self.socket.kick();
+            self.counters.wakes += 1;
+            self.reclaim();
+            if let Err(error) = result {
+                match error.raw_os_error() {
+                    // Some were sent and more wait, the device dropped one, or memory is short: see what is left.
+                    Some(libc::EAGAIN | libc::EBUSY | libc::ENOBUFS | libc::EINTR) => {}
+                    _ => return Err(self.wake_error(error)),
+                }
+            }
+            let left = self.socket.waiting();
+            if left >= waiting {
+                return Ok(()); // The device takes no more just now; the next call goes on.
+            }
+            waiting = left;
+        }
+        self.reclaim();
+        Ok(())
+    }
+
+    fn allocate(&mut self, length_bytes: usize) -> Option<AfxdpFrame> {
+        AfxdpFrame::new(self.socket.umem(), length_bytes)
+    }
+
+    fn readable(&self) -> Option<RawFd> {
+        Some(self.socket.as_fd().as_raw_fd())
+    }
+
+    /// Makes one system call, for the drops that the kernel counts. A received frame that is longer than a chunk
+    /// counts among `receive_no_buffer`.
+    fn counters(&self) -> PortCounters {
+        // The kernel cannot fail to count for an open socket; if it did, its counts would be missing.
+        let kernel = self.socket.statistics().unwrap_or_default();
+        PortCounters {
+            receive_no_buffer: kernel.rx_dropped(),
+            receive_ring_full: kernel.rx_ring_full(),
+            ..self.counters
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_frame_bytes: self.max_frame_bytes,
+            transmit_slots: self.socket.slots(),
+            zero_copy: false,
+            hardware_launch_time: false,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Network devices of the current thread's network namespace, by rtnetlink and ioctl: sysfs would show those of its
+//! mount's.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::net::if_::if_nametoindex;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
+};
+
+use super::ProgramError;
+
+/// `SIOCETHTOOL` commands (`linux/ethtool.h`).
+const ETHTOOL_SGRO: u32 = 0x2c;
+const ETHTOOL_GFLAGS: u32 = 0x25;
+const ETHTOOL_SFLAGS: u32 = 0x26;
+const ETHTOOL_GCHANNELS: u32 = 0x3c;
+const ETH_FLAG_RXVLAN: u32 = 1 << 8;
+
+/// What rtnetlink tells of a device.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Device {
+    /// Its index.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// `veth`, `vlan`, ...; empty for a physical one.
+    pub kind: String,
+    /// Its Ethernet address.
+    pub address: [u8; 6],
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// A veth's other end, by its index in the network namespace where that is.
+    pub peer: Option<u32>,
+}
+
+impl Device {
+    /// The device of that name.
+    pub fn by_name(name: &str) -> Result<Self, ProgramError> {
+        let index =
+            if_nametoindex(name).map_err(|errno| failed("find the index", name)(errno.into()))?;
+        Self::by_index(index)
+    }
+
+    /// The device of that index.
+    pub fn by_index(index: u32) -> Result<Self, ProgramError> {
+        request(index).map_err(failed("read the properties", &format!("index {index}")))
+    }
+
+    /// Sets the MTU in bytes.
+    pub fn set_mtu(&self, mtu: u32) -> Result<(), ProgramError> {
+        let mut request = self.request();
+        request.ifr_ifru.ifru_mtu = mtu as i32;
+        ioctl(libc::SIOCSIFMTU, &mut request).map_err(failed("set the MTU", &self.name))
+    }
+
+    /// Switches generic receive offload on, which on a veth switches its receive polling (NAPI) on.
+    pub fn enable_gro(&self) -> Result<(), ProgramError> {
+        let mut value = [ETHTOOL_SGRO, 1];
+        self.ethtool(&mut value)
+            .map_err(failed("switch GRO on", &self.name))
+    }
+
+    /// Leaves VLAN tags in received frames, since an XDP program that redirects a frame loses a tag beside it.
+    ///
+    /// A device that cannot be told so keeps its way.
+    pub fn keep_vlan_tags(&self) -> io::Result<()> {
+        let mut value = [ETHTOOL_GFLAGS, 0];
+        self.ethtool(&mut value)?;
+        if value[1] & ETH_FLAG_RXVLAN == 0 {
+            return Ok(());
+        }
+        self.ethtool(&mut [ETHTOOL_SFLAGS, value[1] & !ETH_FLAG_RXVLAN])
+    }
+
+    /// How many receive queues are in use.
+    pub fn receive_queues(&self) -> Result<u32, ProgramError> {
+        // The command, four maxima, then the numbers of rx, tx, other and combined channels.
+        let mut channels = [0; 9];
+        channels[0] = ETHTOOL_GCHANNELS;
+        self.ethtool(&mut channels)
+            .map_err(failed("read the queues", &self.name))?;
+        Ok(channels[5] + channels[8])
+    }
+
+    fn ethtool<const N: usize>(&self, command: &mut [u32; N]) -> io::Result<()> {
+        let mut request = self.request();
+        request.ifr_ifru.ifru_data = command.as_mut_ptr().cast();
+        ioctl(libc::SIOCETHTOOL, &mut request)
+    }
+
+    fn request(&self) -> libc::ifreq {
+        // SAFETY: all of `ifreq` is integers, pointers and unions of them, for which zero is a value.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        for (to, from) in request
+            .ifr_name
+            .iter_mut()
+            .zip(self.name.bytes().take(libc::IFNAMSIZ - 1))
+        {
+            *to = from as libc::c_char;
+        }
+        request
+    }
+}
+
+fn failed(action: &'static str, device: &str) -> impl Fn(io::Error) -> ProgramError {
+    move |source| ProgramError::Device {
+        action,
+        device: device.to_owned(),
+        source,
+    }
+}
+
+fn ioctl(command: libc::c_ulong, request: &mut libc::ifreq) -> io::Result<()> {
+    let socket = netlink()?;
+    // SAFETY: both commands used here take an `ifreq` in and out; what its union points to outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), command as _, &raw mut *request) };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+fn netlink() -> io::Result<OwnedFd> {
+    Ok(socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkRoute,
+    )?)
+}
+
+/// Asks rtnetlink for one device (`RTM_GETLINK`).
+fn request(index: u32) -> io::Result<Device> {
+    const HEADER_BYTES: u32 = 16;
+    const LINK_BYTES: u32 = 16;
+    let socket = netlink()?;
+    let mut message = Vec::new();
+    // struct nlmsghdr: length, type, flags, sequence, port.
+    message.extend((HEADER_BYTES + LINK_BYTES).to_ne_bytes());
+    message.extend(libc::RTM_GETLINK.to_ne_bytes());
+    message.extend((libc::NLM_F_REQUEST as u16).to_ne_bytes());
+    message.extend([0; 8]);
+    // struct ifinfomsg: family, padding, type, index, flags, change.
+    message.extend([0; 4]);
+    message.extend(index.to_ne_bytes());
+    message.extend([0; 8]);
+    send(socket.as_raw_fd(), &message, MsgFlags::empty())?;
+
+    let mut answer = vec![0; 32 * 1024];
+    let length = recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
+    parse(&answer[..length]).ok_or_else(|| io::Error::other("rtnetlink's answer is cut off"))?
+}
+
+/// Reads the answer; `None` if it is cut off.
+fn parse(answer: &[u8]) -> Option<io::Result<Device>> {
+    const ERROR: u16 = libc::NLMSG_ERROR as u16;
+    let length = u32_at(answer, 0)? as usize;
+    let kind = u16_at(answer, 4)?;
+    let message = answer.get(16..length)?;
+    if kind == ERROR {
+        let errno = u32_at(message, 0)? as i32;
+        return Some(Err(io::Error::from_raw_os_error(errno.wrapping_neg())));
+    }
+    let mut device = Device {
+        index: u32_at(message, 4)?,
+        ..Device::default()
+    };
+    for (kind, value) in attributes(message.get(16..)?) {
+        match kind {
+            libc::IFLA_IFNAME => device.name = text(value),
+            libc::IFLA_MTU => device.mtu = u32_at(value, 0)?,
+            libc::IFLA_LINK => device.peer = Some(u32_at(value, 0)?),
+            libc::IFLA_ADDRESS => device.address = value.try_into().unwrap_or_default(),
+            libc::IFLA_LINKINFO => {
+                let kind = attributes(value).find(|(kind, _)| *kind == libc::IFLA_INFO_KIND);
+                device.kind = kind.map(|(_, value)| text(value)).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    Some(Ok(device))
+}
+
+/// The attributes in a message: their types without flags, and their values.
+fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    const TYPE_MASK: u16 = 0x3fff;
+    std::iter::from_fn(move || {
+        let length = usize::from(u16_at(bytes, 0)?);
+        let kind = u16_at(bytes, 2)? & TYPE_MASK;
+        let value = bytes.get(4..length)?;
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
+fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(
+        bytes.get(offset..offset + 2)?.try_into().ok()?,
+    ))
+}
+
+fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(
+        bytes.get(offset..offset + 4)?.try_into().ok()?,
+    ))
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_found() {
+        let device = Device::by_name("lo").unwrap();
+        assert_eq!(
+            (device.name.as_str(), device.kind.as_str(), device.peer),
+            ("lo", "", None)
+        );
+        assert_eq!(Device::by_index(device.index).unwrap(), device);
+    }
+
+    #[test]
+    fn missing_device_is_an_error() {
+        let error = Device::by_index(0x7fff_fff0).unwrap_err().to_string();
+        assert!(error.contains("index 2147483632"), "{error}");
+        assert!(Device::by_name("no-such-device").is_err());
+    }
+
+    #[test]
+    fn cut_answers_are_refused_at_every_length() {
+        let mut answer = vec![0; 32];
+        answer[4..6].copy_from_slice(&libc::RTM_NEWLINK.to_ne_bytes());
+        answer.extend([8, 0, 4, 0, 0xdc, 5, 0, 0]);
+        answer[0] = answer.len() as u8;
+        assert_eq!(parse(&answer).unwrap().unwrap().mtu, 1500);
+        for length in 0..answer.len() {
+            assert!(parse(&answer[..length]).is_none());
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Attaching and detaching a pod.
+
+use std::fs::File;
+use std::io::Read;
+use std::time::Duration;
+
+use aya::Ebpf;
+use aya::maps::{MapError, PerCpuValues};
+use aya::programs::XdpMode;
+use tsn_common::{
+    MAX_PODS, MAX_RULES, PodCounter, PodPolicy, Rule, STAMP_HEADER_BYTES, StampHeader,
+};
+use tsn_port::PodAttachment;
+
+use super::device::Device;
+use super::heartbeat::WORKER;
+use super::maps::{load, map_error};
+use super::pins::{PodPins, attached_to, detach};
+use super::{AttachedPod, ProgramError, Programs, attach, netns};
+
+/// How long a frame may lie in a veth's queue, between the stamp program and the redirect program.
+const DRAIN: Duration = Duration::from_millis(10);
+
+const NO_POLICY: PodPolicy = PodPolicy {
+    secret: 0,
+    worker: WORKER,
+    rule_count: 0,
+    rules: [NO_RULE; MAX_RULES],
+};
+const NO_RULE: Rule = Rule {
+    fields: 0,
+    ethertype: 0,
+    vlan_id: 0,
+    udp_port_first: 0,
+    udp_port_last: 0,
+    pcp: 0,
+    dscp: 0,
+    priority: 0,
+    traffic_class: 0,
+    reserved: 0,
+};
+
+/// Both ends of the pod's veth pair.
+struct Pair {
+    inside: Device,
+    host: Device,
+}
+
+impl Programs {
+    /// Steers a pod's time-sensitive frames: finds the host end of its veth pair, makes room for the stamp in its MTU,
+    /// switches GRO on at the pod's end, and attaches the redirect and then the stamp program.
+    ///
+    /// A pod that an earlier run left attached keeps its links, slot and secret; its rules are
+    /// replaced, and its programs where this build has others.
+    /// Where the pod was made anew under the same name, what was pinned for the old one is removed first.
+    ///
+    /// # Errors
+    ///
+    /// When the pod or its interface is gone, is no veth, or another XDP program is attached to its host end. Nothing
+    /// is left attached then, unless it was before.
+    pub fn attach_pod(&mut self, pod: &PodAttachment) -> Result<AttachedPod, ProgramError> {
+        if pod.rules.len() > MAX_RULES {
+            return Err(ProgramError::TooManyRules {
+                pod: pod.name.clone(),
+                rules: pod.rules.len(),
+            });
+        }
+        let pins = self.pins.pod(&pod.name)?;
+        let pair = find_pair(pod)?;
+        let queues = pair.host.receive_queues()?;
+        if queues > 1 {
+            return Err(ProgramError::ReceiveQueues {
+                device: pair.host.name,
+                queues,
+            });
+        }
+        let adopted = attached_to(&pins.redirect()) == Some(pair.host.index)
+            && attached_to(&pins.stamp()) == Some(pair.inside.index);
+        let adopted_slot = pins.slot().filter(|_| adopted);
+        let slot = match adopted_slot {
+            Some(slot) => {
+                self.adopt(pod, &pins, &pair, slot)?;
+                slot
+            }
+            None => {
+                self.detach_pod(&pod.name)?;
+                let slot = self.free_slot()?;
+                if let Err(error) = self.attach_anew(pod, &pins, &pair, slot) {
+                    // Tidying up as far as possible; the first error is the one to tell.
+                    let _ = self.detach_pod(&pod.name);
+                    let _ = pair.host.set_mtu(pair.host.mtu);
+                    return Err(error);
+                }
+                slot
+            }
+        };
+        Ok(AttachedPod {
+            slot,
+            host_interface: pair.host.name,
+            host_ifindex: pair.host.index,
+            mtu: pair.inside.mtu,
+            adopted: adopted_slot.is_some(),
+        })
+    }
+
+    /// Gives a pod's frames back to the kernel path: detaches the stamp program, then the redirect program, and puts
+    /// the host end's MTU back. A pod, veth or namespace that is gone is no error. GRO stays on.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses to remove a pin or to write a map.
+    pub fn detach_pod(&mut self, name: &str) -> Result<(), ProgramError> {
+        let pins = self.pins.pod(name)?;
+        if !pins.exist() {
+            return Ok(());
+        }
+        detach(&pins.stamp())?;
+        let host_ifindex = attached_to(&pins.redirect());
+        if host_ifindex.is_some() {
+            // A stamped frame must not meet a host end that does not take the stamp off.
+            std::thread::sleep(DRAIN);
+        }
+        detach(&pins.redirect())?;
+        if let Some((index, mtu)) = host_ifindex.zip(pins.host_mtu())
+            && let Ok(host) = Device::by_index(index)
+        {
+            host.set_mtu(mtu)?;
+        }
+        if let Some(slot) = pins.slot() {
+            self.clear_slot(slot)?;
+        }
+        pins.remove()
+    }
+
+    fn adopt(
+        &mut self,
+        pod: &PodAttachment,
+        pins: &PodPins,
+        pair: &Pair,
+        slot: u32,
+    ) -> Result<(), ProgramError> {
+        let policy = self
+            .maps
+            .policies
+            .get(&slot, 0)
+            .map_err(map_error("POLICIES"))?;
+        prepare(pod, pair)?;
+        self.write_slot(pair, slot, policy.secret, &pod.rules)?;
+        if pins.object() == Some(self.object) {
+            return Ok(());
+        }
+        let mut object = self.load(slot)?;
+        pins.set_object(None)?;
+        attach::replace_xdp(attach::load_xdp(&mut object, "redirect")?, &pins.redirect())?;
+        attach::replace_tcx(attach::load_tcx(&mut object, "stamp")?, &pins.stamp())?;
+        pins.set_object(Some(self.object))
+    }
+
+    fn attach_anew(
+        &mut self,
+        pod: &PodAttachment,
+        pins: &PodPins,
+        pair: &Pair,
+        slot: u32,
+    ) -> Result<(), ProgramError> {
+        self.write_slot(pair, slot, random_secret()?, &pod.rules)?;
+        self.clear_counters(slot)?;
+        let mut object = self.load(slot)?;
+        pins.create(slot, pair.host.mtu)?;
+        prepare(pod, pair)?;
+        let redirect = attach::load_xdp(&mut object, "redirect")?;
+        attach::attach_xdp(
+            redirect,
+            "redirect",
+            &pair.host,
+            XdpMode::Driver,
+            &pins.redirect(),
+        )?;
+        let stamp = attach::load_tcx(&mut object, "stamp")?;
+        netns::within(&pod.netns, || {
+            attach::attach_tcx(stamp, "stamp", &pair.inside, &pins.stamp())
+        })?;
+        pins.set_object(Some(self.object))
+    }
+
+    fn load(&self, slot: u32) -> Result<Ebpf, ProgramError> {
+        load(&self.pins.maps(), slot)
+    }
+
+    fn free_slot(&self) -> Result<u32, ProgramError> {
+        let mut used = Vec::new();
+        for name in self.pins.pod_names()? {
+            used.extend(self.pins.pod(&name)?.slot());
+        }
+        (0..MAX_PODS)
+            .find(|slot| !used.contains(slot))
+            .ok_or(ProgramError::TooManyPods)
+    }
+
+    fn write_slot(
+        &mut self,
+        pair: &Pair,
+        slot: u32,
+        secret: u64,
+        rules: &[Rule],
+    ) -> Result<(), ProgramError> {
+        let mut policy = PodPolicy {
+            secret,
+            rule_count: rules.len() as u32,
+            ..NO_POLICY
+        };
+        policy.rules[..rules.len()].copy_from_slice(rules);
+        self.maps
+            .policies
+            .set(slot, policy, 0)
+            .map_err(map_error("POLICIES"))?;
+        self.maps
+            .host_ends
+            .set(slot, pair.host.index, None, 0)
+            .map_err(map_error("HOST_ENDS"))?;
+        let address = pair.inside.address;
+        self.maps
+            .addresses
+            .insert(address, slot, 0)
+            .map_err(map_error("ADDRESSES"))?;
+        self.forget_addresses(slot, Some(address))
+    }
+
+    fn clear_slot(&mut self, slot: u32) -> Result<(), ProgramError> {
+        self.forget_addresses(slot, None)?;
+        self.remove_socket(slot)?;
+        self.maps
+            .policies
+            .set(slot, NO_POLICY, 0)
+            .map_err(map_error("POLICIES"))
+    }
+
+    /// Removes the pod's former addresses.
+    fn forget_addresses(&mut self, slot: u32, but: Option<[u8; 6]>) -> Result<(), ProgramError> {
+        let addresses = &mut self.maps.addresses;
+        let old: Vec<_> = addresses
+            .iter()
+            .flatten()
+            .filter(|(address, of)| *of == slot && Some(*address) != but)
+            .map(|(address, _)| address)
+            .collect();
+        old.iter()
+            .try_for_each(|address| addresses.remove(address))
+            .map_err(map_error("ADDRESSES"))
+    }
+
+    fn clear_counters(&mut self, slot: u32) -> Result<(), ProgramError> {
+        let failed = map_error("COUNTERS");
+        for index in slot * PodCounter::COUNT..(slot + 1) * PodCounter::COUNT {
+            let cpus = self.maps.counters.get(&index, 0).map_err(&failed)?.len();
+            let zeros = PerCpuValues::try_from(vec![0; cpus])
+                .map_err(MapError::from)
+                .map_err(&failed)?;
+            self.maps.counters.set(index, zeros, 0).map_err(&failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// Finds both ends, and makes sure that they are each other's.
+fn find_pair(pod: &PodAttachment) -> Result<Pair, ProgramError> {
+    let inside = netns::within(&pod.netns, || Device::by_name(&pod.interface))?;
+    let peer = match inside.peer {
+        Some(peer) if inside.kind == "veth" => peer,
+        _ => {
+            return Err(ProgramError::NotVeth {
+                device: inside.name,
+                kind: inside.kind,
+            });
+        }
+    };
+    match Device::by_index(peer) {
+        Ok(host) if host.kind == "veth" && host.peer == Some(inside.index) => {
+            Ok(Pair { inside, host })
+        }
+        _ => Err(ProgramError::HostEndElsewhere {
+            device: inside.name,
+            host_ifindex: peer,
+        }),
+    }
+}
+
+/// Makes room for the stamp, without which full frames vanish, and lets the pod's end take redirected frames.
+fn prepare(pod: &PodAttachment, pair: &Pair) -> Result<(), ProgramError> {
+    let needed = pair.inside.mtu + STAMP_HEADER_BYTES as u32;
+    if pair.host.mtu < needed {
+        pair.host.set_mtu(needed)?;
+    }
+    netns::within(&pod.netns, || pair.inside.enable_gro())
+}
+
+fn random_secret() -> Result<u64, ProgramError> {
+    let mut bytes = [0; 8];
+    let path = "/dev/urandom";
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|source| ProgramError::Pin {
+            action: "read",
+            path: path.into(),
+            source,
+        })?;
+    Ok(StampHeader::secret(u64::from_ne_bytes(bytes)))
+}

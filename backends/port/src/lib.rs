@@ -1,0 +1,203 @@
+//! What a backend is: ports that receive and transmit frames.
+//!
+//! A backend (AF_XDP, DPDK, …) opens [`Port`]s. A port hands over received [`Frame`]s and takes frames to transmit.
+//! Nothing here knows of gates, classes or time; nothing above knows of rings or descriptors.
+//!
+//! ```
+//! # use tsn_port::{Frame, Port, loopback};
+//! // Forward everything that `a` receives to `b`: this is all that a user of the trait has to do.
+//! fn forward<P: Port>(a: &mut P, b: &mut P) -> Result<usize, P::Error> {
+//!     let mut forwarded = 0;
+//!     while let Some(frame) = a.receive() {
+//!         match b.transmit(frame) {
+//!             Ok(()) => forwarded += 1,
+//!             Err(refused) => drop(refused), // the ring is full; dropping a frame frees its buffer
+//!         }
+//!     }
+//!     b.wake()?; // a system call for the burst, not for each frame
+//!     Ok(forwarded)
+//! }
+//! # let (mut a, mut b) = loopback::pair(64);
+//! # forward(&mut a, &mut b).unwrap();
+//! ```
+//!
+//! [`loopback`] and [`fault`] are ports without a device, for tests; [`conformance`] is the suite that every backend
+//! must pass.
+
+pub mod conformance;
+pub mod fault;
+pub mod loopback;
+mod rng;
+
+use std::os::fd::RawFd;
+
+pub use tsn_common::{Stamp, TimeBase};
+
+/// A frame whose buffer the holder owns. Dropping it gives the buffer back to where it came from.
+///
+/// The bytes begin with the Ethernet destination address and end before the frame check sequence.
+pub trait Frame: Send {
+    /// The frame as it is on the wire, without preamble and FCS.
+    fn bytes(&self) -> &[u8];
+
+    /// The same, to be changed in place (the length stays).
+    fn bytes_mut(&mut self) -> &mut [u8];
+
+    /// What the sender's socket asked for, as carried by the kernel program or [`Stamp::NONE`].
+    fn stamp(&self) -> Stamp;
+}
+
+/// One end at which frames enter and leave: a queue of a network device, a virtio ring, a test's loopback.
+///
+/// No method blocks, allocates, or copies a payload. Frames leave in the order in which [`transmit`](Self::transmit)
+/// took them.
+pub trait Port: Send {
+    /// The frames of this backend. All ports that a worker joins share one type, so a received frame of any port can
+    /// be transmitted on any other without a copy.
+    type Frame: Frame;
+
+    /// Why [`wake`](Self::wake) failed.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Takes the next received frame, or `None` when nothing waits.
+    ///
+    /// Also gives the device free buffers to receive into, as far as there are any.
+    fn receive(&mut self) -> Option<Self::Frame>;
+
+    /// Queues a frame for transmission; it may leave at once or at the next [`wake`](Self::wake).
+    ///
+    /// # Errors
+    ///
+    /// Gives the frame back when the transmit ring is full, so that the caller decides what becomes of it.
+    fn transmit(&mut self, frame: Self::Frame) -> Result<(), Self::Frame>;
+
+    /// Tells the device of what was queued, and takes back the buffers of what has left.
+    ///
+    /// # Errors
+    ///
+    /// When the device is gone or down. Frames that were queued stay queued; a later call may succeed.
+    fn wake(&mut self) -> Result<(), Self::Error>;
+
+    /// A free buffer as a frame of `length_bytes` with unspecified content, for frames that the caller makes itself;
+    /// `None` when no buffer is free or the length is beyond the longest frame.
+    fn allocate(&mut self, length_bytes: usize) -> Option<Self::Frame>;
+
+    /// A descriptor that becomes readable when a frame arrives; `None` where the port can only be polled.
+    fn readable(&self) -> Option<RawFd>;
+
+    /// What went through this port since it was opened.
+    fn counters(&self) -> PortCounters;
+
+    /// What this port can do.
+    fn capabilities(&self) -> Capabilities;
+}
+
+/// Opens the ports of one worker. Lives with the control plane and may block; the ports it opens move to the worker.
+pub trait Backend: Send {
+    /// The ports that this backend opens.
+    type Port: Port + 'static;
+
+    /// Why a port could not be opened or prepared.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Opens the device that frames leave by.
+    ///
+    /// # Errors
+    ///
+    /// When the device does not exist, is in use, or the kernel refuses it.
+    fn open_uplink(&mut self, device: &str) -> Result<Self::Port, Self::Error>;
+
+    /// Steers a pod's frames into a new port; until [`detach_pod`](Self::detach_pod) the kernel path is only used when
+    /// the daemon is gone.
+    ///
+    /// # Errors
+    ///
+    /// When the pod's network namespace or interface does not exist or the kernel refuses; nothing is left attached
+    /// then.
+    fn attach_pod(&mut self, pod: &PodAttachment) -> Result<Self::Port, Self::Error>;
+
+    /// Gives the pod's frames back to the kernel path. The port must have been drained and dropped before.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses; a pod that is already gone is no error.
+    fn detach_pod(&mut self, name: &str) -> Result<(), Self::Error>;
+
+    /// Whether the pod is attached and its device still exists.
+    fn is_attached(&self, name: &str) -> bool;
+
+    /// What was counted for an attached pod before its frames reached the port, by name; empty where nothing is.
+    fn pod_counters(&self, name: &str) -> Vec<(&'static str, u64)>;
+
+    /// Pods that an earlier run of the daemon left attached and this one has not taken over (yet). Their frames take
+    /// the kernel path; `attach_pod` adopts them, `detach_pod` removes what is left.
+    ///
+    /// # Errors
+    ///
+    /// When the leftovers cannot be listed.
+    fn leftovers(&self) -> Result<Vec<String>, Self::Error>;
+
+    /// From now on the kernel programs keep new frames on the kernel path; what has been received can be drained.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    fn divert(&mut self) -> Result<(), Self::Error>;
+
+    /// The sign of life that the worker must give more often than the backend's heartbeat timeout.
+    fn heartbeat(&self) -> Box<dyn Heartbeat>;
+}
+
+/// A worker's sign of life towards the kernel programs; without it they fall back to the kernel path.
+pub trait Heartbeat: Send {
+    /// Says "alive now". Costs one store.
+    fn beat(&self);
+}
+
+/// A pod's interface and the traffic of it that is time-sensitive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodAttachment {
+    /// The name by which the pod is known to the daemon; unique.
+    pub name: String,
+    /// Path of the pod's network namespace, such as `/var/run/netns/pod1`.
+    pub netns: std::path::PathBuf,
+    /// The interface inside the pod, such as `eth0`: one end of a veth pair.
+    pub interface: String,
+    /// What is steered into the port, first match wins. At most [`tsn_common::MAX_RULES`].
+    pub rules: Vec<tsn_common::Rule>,
+}
+
+/// What went through a port since it was opened. Frames are conserved: what was taken for transmission either is
+/// `transmitted`, waits in the ring, or was refused.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct PortCounters {
+    /// Frames handed to the caller by `receive`.
+    pub received: u64,
+    /// Frames that `transmit` took.
+    pub transmit_queued: u64,
+    /// Frames whose buffers the device has given back after transmission.
+    pub transmitted: u64,
+    /// Frames that `transmit` gave back because the ring was full.
+    pub transmit_refused: u64,
+    /// Frames that the device dropped because no free buffer waited for them.
+    pub receive_no_buffer: u64,
+    /// Frames that the device dropped because the receive ring was full.
+    pub receive_ring_full: u64,
+    /// System calls made to wake the device.
+    pub wakes: u64,
+    /// Payload bytes copied by this port between receive and transmit (0 on a copy-free way).
+    pub copied_bytes: u64,
+}
+
+/// What a port can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The longest frame, in bytes without FCS.
+    pub max_frame_bytes: usize,
+    /// Slots of the transmit ring.
+    pub transmit_slots: usize,
+    /// Whether the device moves frames without a copy by the kernel (AF_XDP zero-copy, poll-mode driver).
+    pub zero_copy: bool,
+    /// Whether the device itself can hold a frame until its launch time.
+    pub hardware_launch_time: bool,
+}

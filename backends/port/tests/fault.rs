@@ -1,0 +1,98 @@
+//! What a fault port does is counted, repeatable, and conserves frames.
+
+use tsn_port::fault::{FaultCounters, FaultPort, Faults};
+use tsn_port::loopback::{LoopbackFrame, pair};
+use tsn_port::{Frame, Port, Stamp};
+
+const FRAMES: u64 = 10_000;
+
+const EVERYTHING: Faults = Faults {
+    seed: 7,
+    lose_per_mille: 50,
+    duplicate_per_mille: 50,
+    delay_per_mille: 50,
+    delay_receives: 5,
+    refuse_per_mille: 50,
+};
+
+/// Sends [`FRAMES`] numbered frames through a fault port's both ways; gives the numbers that arrived and the counters.
+fn run(faults: Faults) -> (Vec<u64>, FaultCounters) {
+    let (sender, mut echo) = pair(64);
+    let buffers = sender.free_buffers();
+    let mut port = FaultPort::new(sender, faults, LoopbackFrame::duplicate);
+    let mut arrived = Vec::new();
+    let mut refused = 0;
+    for number in 0..FRAMES {
+        let frame = port
+            .inner()
+            .frame(&number.to_be_bytes(), Stamp::NONE)
+            .expect("a free buffer");
+        if port.transmit(frame).is_err() {
+            refused += 1;
+        }
+        port.wake().unwrap();
+        while let Some(frame) = echo.receive() {
+            echo.transmit(frame).unwrap();
+        }
+        echo.wake().unwrap();
+        while let Some(frame) = port.receive() {
+            arrived.push(u64::from_be_bytes(frame.bytes().try_into().unwrap()));
+        }
+    }
+    while port.held() > 0 {
+        arrived.extend(
+            port.receive()
+                .map(|frame| u64::from_be_bytes(frame.bytes().try_into().unwrap())),
+        );
+    }
+    let done = port.fault_counters();
+    assert_eq!(done.refused, refused, "every refusal is counted");
+    assert_eq!(port.counters().transmit_refused, refused);
+    assert_eq!(port.counters().received, arrived.len() as u64);
+    assert_eq!(
+        arrived.len() as u64,
+        FRAMES - done.refused - done.lost + done.duplicated,
+        "frames are conserved: {done:?}"
+    );
+    assert_eq!(
+        port.inner().free_buffers(),
+        buffers,
+        "every buffer came back"
+    );
+    (arrived, done)
+}
+
+#[test]
+fn every_fault_happens_and_is_counted() {
+    let (arrived, done) = run(EVERYTHING);
+    for (what, count) in [
+        ("lost", done.lost),
+        ("duplicated", done.duplicated),
+        ("delayed", done.delayed),
+        ("refused", done.refused),
+    ] {
+        // One in twenty of about 10,000, give or take half.
+        assert!((250..750).contains(&count), "{count} frames were {what}");
+    }
+    assert!(!arrived.is_sorted(), "delayed frames are overtaken");
+}
+
+#[test]
+fn the_same_seed_does_the_same() {
+    assert_eq!(run(EVERYTHING), run(EVERYTHING));
+    assert_ne!(
+        run(EVERYTHING).0,
+        run(Faults {
+            seed: 8,
+            ..EVERYTHING
+        })
+        .0
+    );
+}
+
+#[test]
+fn without_faults_nothing_happens() {
+    let (arrived, done) = run(Faults::default());
+    assert_eq!(done, FaultCounters::default());
+    assert_eq!(arrived, (0..FRAMES).collect::<Vec<_>>());
+}

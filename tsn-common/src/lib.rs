@@ -1,0 +1,16 @@
+#![no_std]
+//! Records that the kernel programs and user space share, with their layout asserted at compile time, and the one
+//! classification that both use.
+//!
+//! A frame's way through them: the pod's socket sets priority and launch time; the stamp program writes a
+//! [`StampHeader`] in front of the frame; the redirect program checks and strips it and leaves a [`Metadata`] record
+//! before the frame; user space reads it as a [`Stamp`].
+
+mod classify;
+mod records;
+
+pub use classify::{FrameKey, Load, Rule, RuleFields, first_match, parse, parse_offloaded};
+pub use records::{
+    Beat, LAYOUT, MAX_PODS, MAX_RULES, MAX_WORKERS, Metadata, PodCounter, PodPolicy,
+    STAMP_HEADER_BYTES, Stamp, StampHeader, TimeBase,
+};

@@ -1,0 +1,477 @@
+//! The gates of one port: which classes may send when (IEEE 802.1Q 8.6.8.4, state machines of 8.6.9).
+
+use crate::class::{GateStates, TrafficClass};
+use crate::cycle::Cycle;
+use crate::schedule::{Schedule, Window};
+use crate::time::{Nanoseconds, TaiTime};
+
+/// When a gate closes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Close {
+    /// At this instant, the first at which the gate is closed.
+    At(TaiTime),
+    /// Never, as far as is known now.
+    Never,
+}
+
+/// The outcome of [`Gates::configure`].
+#[derive(Debug)]
+#[must_use = "dropping a superseded schedule frees memory; do it outside the hot path"]
+pub struct ConfigChange {
+    /// When the new schedule takes force (ConfigChangeTime, 8.6.9.3.1). While the gates are disabled
+    /// this is provisional: it is computed anew when they are enabled.
+    pub config_change_time: TaiTime,
+    /// A schedule that is no longer needed: the pending one that was replaced, or a retired one
+    /// that nobody had taken.
+    pub superseded: Option<Box<Schedule>>,
+}
+
+/// The gate state machines of a port.
+///
+/// Three things can be in force, one after the other: the admin gate states, the oper schedule, and the
+/// pending schedule from its ConfigChangeTime on. All queries take an instant and are right for any instant
+/// at or after the last call of [`Gates::advance`], [`Gates::configure`] or [`Gates::set_enabled`], however
+/// far ahead, as things are known now. They are also right for earlier instants, back to the
+/// last change of what is in force. Queries near the last `advance` cost a few table lookups.
+#[derive(Debug)]
+pub struct Gates {
+    admin_gate_states: GateStates,
+    enabled: bool,
+    oper: Option<Oper>,
+    pending: Option<Pending>,
+    retired: Option<Box<Schedule>>,
+    config_change_time: Option<TaiTime>,
+    config_change_error: u64,
+}
+
+#[derive(Debug)]
+struct Oper {
+    schedule: Box<Schedule>,
+    /// The first instant at which the schedule runs: its ConfigChangeTime, or the first cycle start after
+    /// the gates were enabled again.
+    runs_from: u64,
+    cursor: Cursor,
+}
+
+/// Where the last `advance` was, so that the next lookup need not search.
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
+    cycle: Cycle,
+    segment: usize,
+}
+
+#[derive(Debug)]
+struct Pending {
+    schedule: Box<Schedule>,
+    config_change_time: u64,
+    /// The start of the cycle of the oper schedule that is held until the ConfigChangeTime.
+    held_cycle: Option<u64>,
+}
+
+/// What is in force for a while, and until when (`None`: for good).
+enum Phase<'a> {
+    Admin {
+        until: Option<u64>,
+    },
+    Running {
+        schedule: &'a Schedule,
+        cursor: Option<&'a Cursor>,
+        until: Option<u64>,
+        held_cycle: Option<u64>,
+    },
+}
+
+/// A place in a running schedule.
+struct Position {
+    cycle_start: u64,
+    /// `None` in a cycle that is held until the schedule ends.
+    next_start: Option<u64>,
+    segment: usize,
+}
+
+impl Gates {
+    /// Gates that are enabled, without a schedule: the admin gate states are in force.
+    pub fn new(admin_gate_states: GateStates) -> Self {
+        Gates {
+            admin_gate_states,
+            enabled: true,
+            oper: None,
+            pending: None,
+            retired: None,
+            config_change_time: None,
+            config_change_error: 0,
+        }
+    }
+
+    /// Makes `schedule` the pending one, in place of another that may be pending.
+    ///
+    /// It takes force at its ConfigChangeTime (8.6.9.3.1): the base time, if that is not past; otherwise
+    /// `base + N·cycle` with the smallest N that gives at least `now`, and, if a schedule runs,
+    /// ConfigChangeError counts one up. Up to then the oper schedule runs on, its last cycle cut, or held if
+    /// the cycle time extension allows (8.6.9.1.1). If a replaced change had
+    /// the oper schedule held already, its cycles are resumed at once where they would be without it.
+    pub fn configure(&mut self, now: TaiTime, schedule: Box<Schedule>) -> ConfigChange {
+        self.advance(now);
+        let now = now.as_nanos();
+        let oper_runs =
+            self.enabled && self.oper.as_ref().is_some_and(|oper| oper.runs_from <= now);
+        if oper_runs && schedule.parameters().base_time.as_nanos() < now {
+            self.config_change_error += 1;
+        }
+        // A schedule is only ever retired by a pending one, so at most one of the two is there.
+        let superseded = self
+            .retired
+            .take()
+            .or(self.pending.take().map(|pending| pending.schedule));
+        self.make_pending(now, schedule);
+        ConfigChange {
+            config_change_time: self.config_change_time.unwrap_or(TaiTime::MAX),
+            superseded,
+        }
+    }
+
+    /// Enables or disables the gates (GateEnabled, 8.6.9.4.14).
+    ///
+    /// Disabled, the admin gate states are in force at once and a pending change is cancelled (its schedule
+    /// is then found by [`Gates::take_retired`]). Enabled again, the oper schedule runs on from its next cycle
+    /// start; a schedule that was configured meanwhile is pending from now on.
+    pub fn set_enabled(&mut self, now: TaiTime, enabled: bool) {
+        self.advance(now);
+        if enabled == self.enabled {
+            return;
+        }
+        self.enabled = enabled;
+        let now = now.as_nanos();
+        if !enabled {
+            if let Some(pending) = self.pending.take() {
+                self.retired = Some(pending.schedule);
+            }
+            return;
+        }
+        if let Some(oper) = &mut self.oper {
+            oper.runs_from = oper
+                .schedule
+                .cycles
+                .first_start_from(now)
+                .unwrap_or(u64::MAX);
+        }
+        if let Some(pending) = self.pending.take() {
+            self.make_pending(now, pending.schedule);
+        }
+    }
+
+    /// Sets the gate states that are in force while no schedule is (AdminGateStates).
+    pub fn set_admin_gate_states(&mut self, states: GateStates) {
+        self.admin_gate_states = states;
+    }
+
+    /// Moves on to `now`: puts a pending schedule into force whose time has come, and makes lookups near `now`
+    /// fast. The schedule that it retires is parked for [`Gates::take_retired`]; nothing is freed.
+    pub fn advance(&mut self, now: TaiTime) {
+        if !self.enabled {
+            return;
+        }
+        let now = now.as_nanos();
+        if let Some(pending) = self
+            .pending
+            .take_if(|pending| pending.config_change_time <= now)
+        {
+            let cursor = Cursor {
+                cycle: pending.schedule.cycles.containing(now),
+                segment: 0,
+            };
+            let runs_from = pending.config_change_time;
+            let oper = Oper {
+                schedule: pending.schedule,
+                runs_from,
+                cursor,
+            };
+            self.retired = self.oper.replace(oper).map(|old| old.schedule);
+        }
+        let held_cycle = self.pending.as_ref().and_then(|pending| pending.held_cycle);
+        if let Some(oper) = self.oper.as_mut().filter(|oper| oper.runs_from <= now) {
+            oper.cursor.move_to(now, &oper.schedule, held_cycle);
+        }
+    }
+
+    /// The schedule that an `advance` retired or a `set_enabled` cancelled, for the caller to free.
+    pub fn take_retired(&mut self) -> Option<Box<Schedule>> {
+        self.retired.take()
+    }
+
+    /// The gate states at `t` (OperGateStates).
+    pub fn states(&self, t: TaiTime) -> GateStates {
+        match self.phase(t.as_nanos()) {
+            Phase::Admin { .. } => self.admin_gate_states,
+            Phase::Running {
+                schedule,
+                cursor,
+                held_cycle,
+                ..
+            } => {
+                let position = Position::at(t.as_nanos(), schedule, cursor, held_cycle);
+                schedule.segments.states(position.segment)
+            }
+        }
+    }
+
+    /// The first instant at or after `t` at which the gate of `class` is open; `None` if it never is.
+    pub fn next_open(&self, class: TrafficClass, t: TaiTime) -> Option<TaiTime> {
+        if self.states(t).is_open(class) {
+            Some(t)
+        } else {
+            self.next_change(class, t)
+        }
+    }
+
+    /// When the gate of `class` closes, seen from `t`: across entries, the end of the cycle and a change of
+    /// schedule. `At(t)` if it is closed at `t`.
+    pub fn close_time(&self, class: TrafficClass, t: TaiTime) -> Close {
+        if !self.states(t).is_open(class) {
+            return Close::At(t);
+        }
+        self.next_change(class, t).map_or(Close::Never, Close::At)
+    }
+
+    /// The first instant after `t` at which the gate of `class` is in another state than at `t`.
+    pub fn next_change(&self, class: TrafficClass, t: TaiTime) -> Option<TaiTime> {
+        let before = self.states(t).is_open(class);
+        let mut t = t.as_nanos();
+        loop {
+            let phase = self.phase(t);
+            let until = phase.until();
+            if let Some(change) = phase.next_change(class, t)
+                && until.is_none_or(|until| change < until)
+            {
+                return Some(TaiTime::from_nanos(change));
+            }
+            t = until?;
+            if self.states(TaiTime::from_nanos(t)).is_open(class) != before {
+                return Some(TaiTime::from_nanos(t));
+            }
+        }
+    }
+
+    /// The longest window of `class` in what is in force at `now` or comes after it. The one window in which
+    /// two schedules meet is not taken into account.
+    pub fn longest_window(&self, class: TrafficClass, now: TaiTime) -> Window {
+        let now = now.as_nanos();
+        let mut longest = Window::Never;
+        if matches!(self.phase(now), Phase::Admin { .. }) && self.admin_gate_states.is_open(class) {
+            longest = Window::Always;
+        }
+        if !self.enabled {
+            return longest;
+        }
+        let pending = self.pending.as_ref();
+        if let Some(pending) = pending {
+            longest = longest.max(pending.schedule.longest_window(class));
+        }
+        let oper_over = pending.is_some_and(|pending| pending.config_change_time <= now);
+        if let Some(oper) = self.oper.as_ref().filter(|_| !oper_over) {
+            longest = longest.max(oper.schedule.longest_window(class));
+        }
+        longest
+    }
+
+    /// When something else comes into force than what is at `now`: the start of a schedule.
+    pub fn next_phase(&self, now: TaiTime) -> Option<TaiTime> {
+        self.phase(now.as_nanos()).until().map(TaiTime::from_nanos)
+    }
+
+    /// Whether the gates are enabled (GateEnabled).
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// The gate states that are in force while no schedule is (AdminGateStates).
+    pub fn admin_gate_states(&self) -> GateStates {
+        self.admin_gate_states
+    }
+
+    /// The ConfigChangeTime of the last schedule that was configured.
+    pub fn config_change_time(&self) -> Option<TaiTime> {
+        self.config_change_time
+    }
+
+    /// How often a schedule with a past base time was configured while another ran (ConfigChangeError).
+    pub fn config_change_error(&self) -> u64 {
+        self.config_change_error
+    }
+
+    /// Whether a schedule waits at `t` for its ConfigChangeTime, or for the gates to be enabled (ConfigPending).
+    pub fn config_pending(&self, t: TaiTime) -> bool {
+        let waits = |pending: &Pending| !self.enabled || t.as_nanos() < pending.config_change_time;
+        self.pending.as_ref().is_some_and(waits)
+    }
+
+    /// The schedule in force at `t`; `None` while the admin gate states are.
+    pub fn oper_schedule(&self, t: TaiTime) -> Option<&Schedule> {
+        match self.phase(t.as_nanos()) {
+            Phase::Admin { .. } => None,
+            Phase::Running { schedule, .. } => Some(schedule),
+        }
+    }
+
+    /// The schedule that was configured last and is not in force at the last `advance`.
+    pub fn pending_schedule(&self) -> Option<&Schedule> {
+        self.pending.as_ref().map(|pending| &*pending.schedule)
+    }
+
+    fn make_pending(&mut self, now: u64, schedule: Box<Schedule>) {
+        let config_change_time = schedule.cycles.config_change_time(now);
+        let held_cycle = self
+            .oper
+            .as_ref()
+            .and_then(|oper| oper.held_cycle(now, config_change_time));
+        self.config_change_time = Some(TaiTime::from_nanos(config_change_time));
+        self.pending = Some(Pending {
+            schedule,
+            config_change_time,
+            held_cycle,
+        });
+    }
+
+    fn phase(&self, t: u64) -> Phase<'_> {
+        if !self.enabled {
+            return Phase::Admin { until: None };
+        }
+        let change = self
+            .pending
+            .as_ref()
+            .map(|pending| pending.config_change_time);
+        if let Some(pending) = self
+            .pending
+            .as_ref()
+            .filter(|pending| pending.config_change_time <= t)
+        {
+            return Phase::Running {
+                schedule: &pending.schedule,
+                cursor: None,
+                until: None,
+                held_cycle: None,
+            };
+        }
+        match &self.oper {
+            Some(oper) if oper.runs_from <= t => Phase::Running {
+                schedule: &oper.schedule,
+                cursor: Some(&oper.cursor),
+                until: change,
+                held_cycle: self.pending.as_ref().and_then(|pending| pending.held_cycle),
+            },
+            Some(oper) => Phase::Admin {
+                until: Some(change.map_or(oper.runs_from, |change| change.min(oper.runs_from))),
+            },
+            None => Phase::Admin { until: change },
+        }
+    }
+}
+
+impl Oper {
+    /// The start of the cycle that is held until `config_change_time`, by the rule of 8.6.9.1.1: at each
+    /// cycle start from `now` on, if the new schedule starts no later than the next cycle plus the
+    /// extension, the next cycle does not start. `None` if no cycle starts before that.
+    fn held_cycle(&self, now: u64, config_change_time: u64) -> Option<u64> {
+        let cycles = &self.schedule.cycles;
+        let extension = self.schedule.parameters().cycle_time_extension.as_nanos();
+        let known = cycles.first_start_from(now.max(self.runs_from))?;
+        let near =
+            cycles.last_start_before_first_from(config_change_time.saturating_sub(extension))?;
+        Some(known.max(near)).filter(|start| *start < config_change_time)
+    }
+}
+
+impl Cursor {
+    fn move_to(&mut self, now: u64, schedule: &Schedule, held_cycle: Option<u64>) {
+        let position = Position::at(now, schedule, Some(self), held_cycle);
+        if position.cycle_start != self.cycle.start {
+            let following = schedule.cycles.following(&self.cycle);
+            self.cycle = if following.start == position.cycle_start {
+                following
+            } else {
+                schedule.cycles.containing(position.cycle_start)
+            };
+        }
+        self.segment = position.segment;
+    }
+}
+
+impl Position {
+    fn at(
+        t: u64,
+        schedule: &Schedule,
+        cursor: Option<&Cursor>,
+        held_cycle: Option<u64>,
+    ) -> Position {
+        let hint = cursor.map_or(0, |cursor| cursor.segment);
+        let (cycle_start, next_start) = match held_cycle {
+            Some(held) if held <= t => (held, None),
+            _ => {
+                let cycle = cycle_at(t, schedule, cursor);
+                (cycle.start, Some(cycle.next_start))
+            }
+        };
+        let segment = schedule.segments.find(t.saturating_sub(cycle_start), hint);
+        Position {
+            cycle_start,
+            next_start,
+            segment,
+        }
+    }
+}
+
+fn cycle_at(t: u64, schedule: &Schedule, cursor: Option<&Cursor>) -> Cycle {
+    if let Some(Cursor { cycle, .. }) = cursor {
+        if cycle.contains(t) {
+            return *cycle;
+        }
+        let following = schedule.cycles.following(cycle);
+        if following.contains(t) {
+            return following;
+        }
+    }
+    schedule.cycles.containing(t)
+}
+
+impl Phase<'_> {
+    fn until(&self) -> Option<u64> {
+        match self {
+            Phase::Admin { until } | Phase::Running { until, .. } => *until,
+        }
+    }
+
+    /// The first change of the gate of `class` after `t`, as if the phase never ended.
+    fn next_change(&self, class: TrafficClass, t: u64) -> Option<u64> {
+        let Phase::Running {
+            schedule,
+            cursor,
+            held_cycle,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let Position {
+            cycle_start,
+            next_start,
+            segment,
+        } = Position::at(t, schedule, *cursor, *held_cycle);
+        let segments = &schedule.segments;
+        let change = match segments.change(segment, class) {
+            Some(offset) => cycle_start.checked_add(offset),
+            None => {
+                let open = segments.states(segment).is_open(class);
+                next_start?.checked_add(segments.first(class, !open)?)
+            }
+        };
+        change.filter(|change| *change != u64::MAX)
+    }
+}
+
+/// `duration` fits between `start` and `close`; ending exactly at the close is allowed.
+pub(crate) fn fits(start: TaiTime, duration: Nanoseconds, close: Close) -> bool {
+    match close {
+        Close::Never => true,
+        Close::At(close) => start <= close && duration <= close - start,
+    }
+}

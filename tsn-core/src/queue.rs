@@ -1,0 +1,153 @@
+//! The three queues of one traffic class over one preallocated slab.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use crate::counters::DropCause;
+use crate::frame::{LateAction, LatePolicy, Launch};
+use crate::schedule::Window;
+use crate::time::{Nanoseconds, TaiTime};
+
+/// A frame that waits.
+#[derive(Debug)]
+pub(crate) struct Queued<F> {
+    pub frame: F,
+    pub stream: u32,
+    pub length_bytes: u32,
+    /// How long the frame occupies the link.
+    pub wire_time: Nanoseconds,
+    pub launch: Launch,
+    pub late: LatePolicy,
+}
+
+/// The queues of a class, in the order in which they are served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum QueueKind {
+    /// By launch time; the head is eligible once its time has come.
+    Launch,
+    /// By deadline; the head is eligible at once.
+    Deadline,
+    /// By arrival.
+    Fifo,
+}
+
+/// Heap nodes are small (24 bytes) and refer to the slab, so that moving them about is cheap.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct HeapNode {
+    time: TaiTime,
+    /// Keeps frames of equal time in their order of arrival.
+    arrival: u64,
+    slot: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct ClassQueue<F> {
+    slots: Vec<Option<Queued<F>>>,
+    free: Vec<u32>,
+    launch: BinaryHeap<Reverse<HeapNode>>,
+    deadline: BinaryHeap<Reverse<HeapNode>>,
+    fifo: VecDeque<u32>,
+    arrivals: u64,
+}
+
+impl QueueKind {
+    pub const ALL: [QueueKind; 3] = [QueueKind::Launch, QueueKind::Deadline, QueueKind::Fifo];
+}
+
+impl<F> Queued<F> {
+    /// The first instant at which the frame may be looked at.
+    pub fn eligible_from(&self) -> TaiTime {
+        match self.launch {
+            Launch::At(time) => time,
+            Launch::By(_) | Launch::None => TaiTime::from_nanos(0),
+        }
+    }
+
+    /// The last instant at which the frame may still start; `None` where it is sent however late.
+    pub fn latest_start(&self) -> Option<TaiTime> {
+        match self.late.action {
+            LateAction::Drop => self.launch.time().map(|time| time + self.late.tolerance),
+            LateAction::Send => None,
+        }
+    }
+
+    /// Why the frame cannot be sent at `now` or later, if so. `window` is the longest of its class.
+    pub fn drop_cause(&self, now: TaiTime, window: Window) -> Option<DropCause> {
+        if self.latest_start().is_some_and(|latest| latest < now) {
+            return Some(match self.launch {
+                Launch::By(_) => DropCause::DeadlineMissed,
+                Launch::At(_) | Launch::None => DropCause::Late,
+            });
+        }
+        match window {
+            Window::Never => Some(DropCause::GateNeverOpens),
+            Window::Longest(longest) if self.wire_time > longest => Some(DropCause::NeverFits),
+            Window::Longest(_) | Window::Always => None,
+        }
+    }
+}
+
+impl<F> ClassQueue<F> {
+    /// Queues for `capacity` frames in all. The only place that allocates.
+    pub fn new(capacity: u32) -> Self {
+        let frames = capacity as usize;
+        ClassQueue {
+            slots: std::iter::repeat_with(|| None).take(frames).collect(),
+            free: (0..capacity).rev().collect(),
+            launch: BinaryHeap::with_capacity(frames),
+            deadline: BinaryHeap::with_capacity(frames),
+            fifo: VecDeque::with_capacity(frames),
+            arrivals: 0,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.free.len() == self.slots.len()
+    }
+
+    /// Puts a frame in its queue; gives it back if the class is full.
+    pub fn push(&mut self, queued: Queued<F>) -> Result<(), Queued<F>> {
+        let Some(slot) = self.free.pop() else {
+            return Err(queued);
+        };
+        self.arrivals += 1;
+        let node = |time| {
+            Reverse(HeapNode {
+                time,
+                arrival: self.arrivals,
+                slot,
+            })
+        };
+        match queued.launch {
+            Launch::At(time) => self.launch.push(node(time)),
+            Launch::By(time) => self.deadline.push(node(time)),
+            Launch::None => self.fifo.push_back(slot),
+        }
+        self.slots[slot as usize] = Some(queued);
+        Ok(())
+    }
+
+    pub fn head(&self, kind: QueueKind) -> Option<&Queued<F>> {
+        let slot = match kind {
+            QueueKind::Launch => self.launch.peek()?.0.slot,
+            QueueKind::Deadline => self.deadline.peek()?.0.slot,
+            QueueKind::Fifo => *self.fifo.front()?,
+        };
+        self.slots[slot as usize].as_ref()
+    }
+
+    pub fn pop(&mut self, kind: QueueKind) -> Option<Queued<F>> {
+        let slot = match kind {
+            QueueKind::Launch => self.launch.pop()?.0.slot,
+            QueueKind::Deadline => self.deadline.pop()?.0.slot,
+            QueueKind::Fifo => self.fifo.pop_front()?,
+        };
+        self.free.push(slot);
+        self.slots[slot as usize].take()
+    }
+
+    /// Every frame in the queues, in no order.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Queued<F>> {
+        self.slots.iter_mut().flatten()
+    }
+}

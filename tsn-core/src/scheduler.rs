@@ -1,0 +1,280 @@
+//! The scheduler of one port: what leaves when.
+
+mod next_event;
+mod selection;
+
+use crate::class::{GateStates, TrafficClass};
+use crate::counters::{ClassCounters, DropCause};
+use crate::frame::{Arrival, Launch, Refused};
+use crate::gates::{Close, ConfigChange, Gates};
+use crate::link::LinkSpeed;
+use crate::queue::{ClassQueue, QueueKind, Queued};
+use crate::schedule::{Schedule, Window};
+use crate::time::{Nanoseconds, TaiTime};
+
+/// Preamble and start delimiter (8), FCS (4) and inter-frame gap (12) of Ethernet, in octets.
+pub const ETHERNET_OVERHEAD_BYTES: u32 = 24;
+
+/// The shortest frame without FCS, in octets; devices pad up to it.
+const MIN_FRAME_BYTES: u32 = 60;
+
+/// Destination, source and EtherType: what a frame has beside its SDU, in octets.
+const HEADER_BYTES: u32 = 14;
+
+/// What a scheduler is made from.
+#[derive(Clone, Debug)]
+pub struct SchedulerParameters {
+    /// The speed of the link.
+    pub link_speed: LinkSpeed,
+    /// Octets that a frame occupies on the wire beside its own, FCS included
+    /// ([`ETHERNET_OVERHEAD_BYTES`]).
+    pub per_frame_overhead_bytes: u32,
+    /// The gate states without a schedule (AdminGateStates).
+    pub admin_gate_states: GateStates,
+    /// The traffic classes, indexed by class.
+    pub classes: [ClassParameters; TrafficClass::COUNT],
+}
+
+/// The parameters of one traffic class.
+#[derive(Clone, Copy, Debug)]
+pub struct ClassParameters {
+    /// The most frames that the class queues.
+    pub capacity: u32,
+    /// The longest SDU (frame length − 14) in octets; `None` for no limit (queueMaxSDU, 8.6.8.4).
+    pub queue_max_sdu_bytes: Option<u32>,
+    /// Whether a frame without launch time or deadline is refused.
+    pub launch_time_required: bool,
+}
+
+/// A Time-Aware Shaper for one port, generic over the caller's frame handle `F`, whose `Drop` gives the
+/// frame's buffer back.
+///
+/// It never reads a clock. Every call that takes `now` expects it not to run backwards. After construction
+/// nothing allocates or frees, except the schedules that the caller makes and takes back.
+#[derive(Debug)]
+pub struct Scheduler<F> {
+    gates: Gates,
+    link_speed: LinkSpeed,
+    per_frame_overhead_bytes: u32,
+    /// The link is occupied up to this instant.
+    busy_until: TaiTime,
+    classes: [Class<F>; TrafficClass::COUNT],
+}
+
+#[derive(Debug)]
+struct Class<F> {
+    queue: ClassQueue<F>,
+    counters: ClassCounters,
+    queue_max_sdu_bytes: Option<u32>,
+    launch_time_required: bool,
+}
+
+impl<F> Scheduler<F> {
+    /// A scheduler with empty queues, an idle link and enabled gates without a schedule. Allocates all that
+    /// the queues will ever need.
+    pub fn new(parameters: SchedulerParameters) -> Self {
+        Scheduler {
+            gates: Gates::new(parameters.admin_gate_states),
+            link_speed: parameters.link_speed,
+            per_frame_overhead_bytes: parameters.per_frame_overhead_bytes,
+            busy_until: TaiTime::from_nanos(0),
+            classes: parameters.classes.map(|class| Class {
+                queue: ClassQueue::new(class.capacity),
+                counters: ClassCounters::default(),
+                queue_max_sdu_bytes: class.queue_max_sdu_bytes,
+                launch_time_required: class.launch_time_required,
+            }),
+        }
+    }
+
+    /// Takes a frame in, or refuses it and gives it back with the cause, which is counted.
+    ///
+    /// # Errors
+    ///
+    /// Causes, in the order in which they are looked for: [`DropCause::SduTooLarge`],
+    /// [`DropCause::MissingLaunchTime`], [`DropCause::LaunchTimePast`] or [`DropCause::DeadlineMissed`] (with
+    /// [`LateAction::Drop`](crate::LateAction::Drop)), [`DropCause::GateNeverOpens`], [`DropCause::NeverFits`], [`DropCause::QueueFull`].
+    pub fn enqueue(&mut self, now: TaiTime, arrival: Arrival<F>) -> Result<(), Refused<F>> {
+        self.gates.advance(now);
+        let window = self.gates.longest_window(arrival.class, now);
+        let wire_time = self.wire_time(arrival.length_bytes);
+        let class = &mut self.classes[arrival.class.index()];
+        class.counters.received += 1;
+        class.counters.received_bytes += u64::from(arrival.length_bytes);
+
+        let queued = Queued {
+            frame: arrival.frame,
+            stream: arrival.stream,
+            length_bytes: arrival.length_bytes,
+            wire_time,
+            launch: arrival.launch,
+            late: arrival.late,
+        };
+        let outcome = match class.refusal(&queued, now, window) {
+            Some(cause) => Err((queued, cause)),
+            None => class
+                .queue
+                .push(queued)
+                .map_err(|queued| (queued, DropCause::QueueFull)),
+        };
+        match outcome {
+            Ok(()) => {
+                class.counters.queued += 1;
+                Ok(())
+            }
+            Err((queued, cause)) => {
+                class.counters.count_drop(cause);
+                Err(Refused {
+                    frame: queued.frame,
+                    cause,
+                })
+            }
+        }
+    }
+
+    /// Tells when a departure was measured to end on the wire. An end after the gate's close is counted
+    /// as a transmission overrun (TransmissionOverrun, 8.6.8.4).
+    pub fn departed(&mut self, class: TrafficClass, end_on_wire: TaiTime, gate_close: Close) {
+        if Close::At(end_on_wire) > gate_close {
+            self.classes[class.index()].counters.transmission_overruns += 1;
+        }
+    }
+
+    /// Makes `schedule` the pending one: see [`Gates::configure`].
+    pub fn configure(&mut self, now: TaiTime, schedule: Box<Schedule>) -> ConfigChange {
+        self.gates.configure(now, schedule)
+    }
+
+    /// Enables or disables the gates: see [`Gates::set_enabled`].
+    pub fn set_enabled(&mut self, now: TaiTime, enabled: bool) {
+        self.gates.set_enabled(now, enabled);
+    }
+
+    /// Sets the gate states that are in force while no schedule is (AdminGateStates).
+    pub fn set_admin_gate_states(&mut self, states: GateStates) {
+        self.gates.set_admin_gate_states(states);
+    }
+
+    /// Takes the schedule that was replaced or cancelled, to be freed outside the hot path.
+    pub fn take_retired(&mut self) -> Option<Box<Schedule>> {
+        self.gates.take_retired()
+    }
+
+    /// Sets the speed of the link for all frames that have not started yet. Takes time linear in the
+    /// capacity of the queues.
+    pub fn set_link_speed(&mut self, speed: LinkSpeed) {
+        self.link_speed = speed;
+        let overhead = self.per_frame_overhead_bytes;
+        for queued in self
+            .classes
+            .iter_mut()
+            .flat_map(|class| class.queue.iter_mut())
+        {
+            queued.wire_time = wire_time(speed, overhead, queued.length_bytes);
+        }
+    }
+
+    /// Sets the longest SDU of `class` in octets, for frames that arrive from now on.
+    pub fn set_queue_max_sdu(&mut self, class: TrafficClass, queue_max_sdu_bytes: Option<u32>) {
+        self.classes[class.index()].queue_max_sdu_bytes = queue_max_sdu_bytes;
+    }
+
+    /// Empties all queues, counts every frame as [`DropCause::Flushed`] and hands it out with its class and
+    /// stream.
+    pub fn drain(&mut self, mut hand_out: impl FnMut(TrafficClass, u32, F)) {
+        for class in TrafficClass::ALL {
+            for kind in QueueKind::ALL {
+                while let Some(queued) = self.discard(class, kind, DropCause::Flushed) {
+                    hand_out(class, queued.stream, queued.frame);
+                }
+            }
+        }
+    }
+
+    /// The gates.
+    pub fn gates(&self) -> &Gates {
+        &self.gates
+    }
+
+    /// The speed of the link.
+    pub fn link_speed(&self) -> LinkSpeed {
+        self.link_speed
+    }
+
+    /// The instant up to which the link is occupied by frames that have departed.
+    pub fn busy_until(&self) -> TaiTime {
+        self.busy_until
+    }
+
+    /// The counters of `class`.
+    pub fn counters(&self, class: TrafficClass) -> &ClassCounters {
+        &self.classes[class.index()].counters
+    }
+
+    /// The number of frames that `class` queues now.
+    pub fn queued(&self, class: TrafficClass) -> usize {
+        self.counters(class).queued as usize
+    }
+
+    /// The longest SDU in octets that `class` accepts at `now`: what its longest window holds at the speed of
+    /// the link, and no more than its queueMaxSDU. `None` where neither limits it; `Some(0)` where nothing fits.
+    pub fn dynamic_max_sdu(&self, class: TrafficClass, now: TaiTime) -> Option<u32> {
+        let by_window = match self.gates.longest_window(class, now) {
+            Window::Always => None,
+            Window::Never => Some(0),
+            Window::Longest(window) => Some(self.longest_sdu_in(window)),
+        };
+        let by_parameter = self.classes[class.index()].queue_max_sdu_bytes;
+        by_window.into_iter().chain(by_parameter).min()
+    }
+
+    fn longest_sdu_in(&self, window: Nanoseconds) -> u32 {
+        let octets = self.link_speed.octets_in(window);
+        match octets.checked_sub(u64::from(self.per_frame_overhead_bytes)) {
+            Some(frame) if frame >= u64::from(MIN_FRAME_BYTES) => {
+                u32::try_from(frame - u64::from(HEADER_BYTES)).unwrap_or(u32::MAX)
+            }
+            _ => 0,
+        }
+    }
+
+    fn wire_time(&self, length_bytes: u32) -> Nanoseconds {
+        wire_time(self.link_speed, self.per_frame_overhead_bytes, length_bytes)
+    }
+
+    fn discard(
+        &mut self,
+        class: TrafficClass,
+        kind: QueueKind,
+        cause: DropCause,
+    ) -> Option<Queued<F>> {
+        let class = &mut self.classes[class.index()];
+        let queued = class.queue.pop(kind)?;
+        class.counters.queued -= 1;
+        class.counters.count_drop(cause);
+        Some(queued)
+    }
+}
+
+impl<F> Class<F> {
+    fn refusal(&self, queued: &Queued<F>, now: TaiTime, window: Window) -> Option<DropCause> {
+        let sdu_bytes = queued.length_bytes.saturating_sub(HEADER_BYTES);
+        if self
+            .queue_max_sdu_bytes
+            .is_some_and(|limit| sdu_bytes > limit)
+        {
+            return Some(DropCause::SduTooLarge);
+        }
+        if self.launch_time_required && queued.launch == Launch::None {
+            return Some(DropCause::MissingLaunchTime);
+        }
+        match queued.drop_cause(now, window) {
+            Some(DropCause::Late) => Some(DropCause::LaunchTimePast),
+            cause => cause,
+        }
+    }
+}
+
+fn wire_time(speed: LinkSpeed, overhead_bytes: u32, length_bytes: u32) -> Nanoseconds {
+    speed.wire_time(u64::from(length_bytes.max(MIN_FRAME_BYTES)) + u64::from(overhead_bytes))
+}

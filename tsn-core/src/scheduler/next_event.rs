@@ -1,0 +1,106 @@
+//! When to look again.
+
+use super::Scheduler;
+use crate::class::TrafficClass;
+use crate::gates::{Close, fits};
+use crate::queue::{QueueKind, Queued};
+use crate::schedule::Window;
+use crate::time::{Nanoseconds, TaiTime};
+
+/// How many windows that are too short for a frame are skipped before the caller is asked to look again.
+const WINDOWS_AHEAD: usize = 4;
+
+impl<F> Scheduler<F> {
+    /// The next instant at which [`Scheduler::dequeue`] may have something to do, if nothing else arrives and
+    /// nothing is configured before; `None` when nothing is queued that can ever be sent.
+    ///
+    /// It is never later than the true instant, and usually exact. It is `now` only if a call of `dequeue` at `now`
+    /// sends or drops a frame, so that calling the two in turn always makes progress.
+    pub fn next_event(&mut self, now: TaiTime) -> Option<TaiTime> {
+        self.gates.advance(now);
+        let ready = now.max(self.busy_until);
+        let mut earliest: Option<TaiTime> = None;
+        for class in TrafficClass::ALL {
+            if self.classes[class.index()].queue.is_empty() {
+                continue;
+            }
+            earliest = earlier(earliest, self.class_event(class, ready));
+            if earliest == Some(ready) {
+                break;
+            }
+        }
+        earliest
+    }
+
+    /// The next event of `class` at or after `ready`, when the link is idle.
+    fn class_event(&self, class: TrafficClass, ready: TaiTime) -> Option<TaiTime> {
+        let window = self.gates.longest_window(class, ready);
+        if window == Window::Never {
+            return Some(ready);
+        }
+        let queue = &self.classes[class.index()].queue;
+        let heads = QueueKind::ALL
+            .into_iter()
+            .filter_map(|kind| queue.head(kind));
+        heads
+            .filter_map(|head| self.head_event(class, head, window, ready))
+            .min()
+    }
+
+    fn head_event(
+        &self,
+        class: TrafficClass,
+        head: &Queued<F>,
+        window: Window,
+        ready: TaiTime,
+    ) -> Option<TaiTime> {
+        let next_phase = self.gates.next_phase(ready);
+        let eligible = ready.max(head.eligible_from());
+        let Some(open) = self.gates.next_open(class, eligible) else {
+            // Closed for good once the schedule changes: the frame is dropped then.
+            return next_phase;
+        };
+        if open > ready || head.drop_cause(ready, window).is_some() {
+            return Some(open);
+        }
+        let close = self.gates.close_time(class, ready);
+        if fits(ready, head.wire_time, close) {
+            return Some(ready);
+        }
+        // Open, but the frame does not fit: wait for a window that holds it, or for its being dropped,
+        // which lets those behind it go.
+        let dropped_late = head
+            .latest_start()
+            .map(|latest| latest + Nanoseconds::from_nanos(1));
+        earlier(
+            self.next_window(class, close, head.wire_time),
+            earlier(dropped_late, next_phase),
+        )
+    }
+
+    /// The next opening of `class` from its `close` on that holds `wire_time`, or an earlier one.
+    fn next_window(
+        &self,
+        class: TrafficClass,
+        mut close: Close,
+        wire_time: Nanoseconds,
+    ) -> Option<TaiTime> {
+        let mut opening = None;
+        for _ in 0..WINDOWS_AHEAD {
+            let Close::At(closed) = close else {
+                break;
+            };
+            let open = self.gates.next_open(class, closed)?;
+            opening = Some(open);
+            close = self.gates.close_time(class, open);
+            if fits(open, wire_time, close) {
+                break;
+            }
+        }
+        opening
+    }
+}
+
+fn earlier(one: Option<TaiTime>, other: Option<TaiTime>) -> Option<TaiTime> {
+    one.into_iter().chain(other).min()
+}

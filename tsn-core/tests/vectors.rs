@@ -1,0 +1,74 @@
+//! Runs the worked cases of `vectors/tas.json` through the public API.
+//!
+//! `TSN_VECTORS=FILE cargo test -p tsn-core --test vectors` runs another file of the same form. A key or
+//! an expectation that this file does not know fails the test, with the id of the case.
+
+mod vector_file;
+
+#[path = "vectors/fit.rs"]
+mod fit;
+#[path = "vectors/gate.rs"]
+mod gate;
+#[path = "vectors/launch.rs"]
+mod launch;
+#[path = "vectors/select.rs"]
+mod select;
+
+use serde_json::Value;
+
+/// Keys that explain a case and are not checked.
+const COMMENTARY: [&str; 6] = [
+    "title",
+    "reason",
+    "source",
+    "derivation",
+    "linux_software_taprio",
+    "tolerance_us",
+];
+
+#[test]
+fn worked_cases() {
+    let text = match std::env::var_os("TSN_VECTORS") {
+        None => include_str!("vectors/tas.json").to_owned(),
+        Some(path) => {
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+        }
+    };
+    let file: Value = serde_json::from_str(&text).expect("the file is JSON");
+    let vectors = file["vectors"]
+        .as_array()
+        .expect("the file has an array `vectors`");
+
+    let mut failures = Vec::new();
+    let mut passed = 0;
+    for vector in vectors {
+        let id = vector["id"]
+            .as_str()
+            .expect("every vector has an id")
+            .to_owned();
+        let kind = vector["kind"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{id}: no kind"))
+            .to_owned();
+        let mut body = vector.clone();
+        let keys = body.as_object_mut().expect("every vector is an object");
+        keys.retain(|key, _| key != "id" && key != "kind" && !COMMENTARY.contains(&key.as_str()));
+        let outcome = match kind.as_str() {
+            "gate" => gate::check(body),
+            "fit" => fit::check(body),
+            "select" => select::check(body),
+            "launch" | "txtime" => launch::check(body),
+            _ => {
+                println!("{id}: kind {kind} is not covered by this crate yet");
+                continue;
+            }
+        };
+        match outcome {
+            Ok(()) => passed += 1,
+            Err(message) => failures.push(format!("{id} ({kind}): {message}")),
+        }
+    }
+    println!("{passed} passed, {} failed", failures.len());
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+    assert!(passed > 0, "no case of a covered kind");
+}

@@ -1,0 +1,55 @@
+//! The maps. All are pinned and shared by every program of the node; `SLOT` alone is each program's own.
+
+use aya_ebpf::Global;
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, DevMap, HashMap, PerCpuArray, XskMap};
+use tsn_common::{Beat, MAX_PODS, MAX_WORKERS, PodCounter, PodPolicy};
+
+/// The pod that this program instance serves: its index into the maps. Set when the program is loaded.
+#[unsafe(no_mangle)]
+pub static SLOT: Global<u32> = Global::new(0);
+
+/// Whether an `skb->tstamp` of unnamed clock is TAI: so on kernels before 6.11, which name only the monotonic clock.
+#[unsafe(no_mangle)]
+pub static UNNAMED_CLOCK_IS_TAI: Global<u8> = Global::new(0);
+
+/// Secret, worker and rules of each pod.
+#[map]
+pub static POLICIES: Array<PodPolicy> = Array::with_max_entries(MAX_PODS, 0);
+
+/// Each worker's sign of life, written by user space through a memory mapping.
+#[map]
+pub static HEARTBEATS: Array<Beat> = Array::with_max_entries(MAX_WORKERS, BPF_F_MMAPABLE);
+
+/// Each pod's AF_XDP socket, on queue 0 of the host end.
+#[map]
+pub static SOCKETS: XskMap = XskMap::with_max_entries(MAX_PODS, 0);
+
+/// Each pod's host end.
+#[map]
+pub static HOST_ENDS: DevMap = DevMap::with_max_entries(MAX_PODS, 0);
+
+/// The pods by their Ethernet address.
+#[map]
+pub static ADDRESSES: HashMap<[u8; 6], u32> = HashMap::with_max_entries(MAX_PODS, 0);
+
+/// Pod × [`PodCounter::COUNT`] + [`PodCounter`].
+#[map]
+pub static COUNTERS: PerCpuArray<u64> =
+    PerCpuArray::with_max_entries(MAX_PODS * PodCounter::COUNT, 0);
+
+/// Counts one up. Returns whether this one is worth a line in the log: the first on this CPU, and then every 65,536th.
+#[inline(always)]
+pub fn count(slot: u32, counter: PodCounter) -> bool {
+    let Some(value) = COUNTERS.get_ptr_mut(slot * PodCounter::COUNT + counter as u32) else {
+        return false;
+    };
+    // SAFETY: the pointer is to a live, aligned map value of this CPU. Where a real-time kernel lets another program in
+    // between the two accesses, a count is lost and nothing else.
+    unsafe {
+        let now = value.read_volatile() + 1;
+        value.write_volatile(now);
+        now & 0xffff == 1
+    }
+}

@@ -1,0 +1,173 @@
+//! Takes the stamp off a pod's frames and hands the time-sensitive ones to the daemon, if it is alive.
+
+use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
+use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_xdp_adjust_head, bpf_xdp_adjust_meta};
+use aya_ebpf::macros::xdp;
+use aya_ebpf::programs::XdpContext;
+use aya_log_ebpf::warn;
+use tsn_common::{
+    Load, Metadata, PodCounter, PodPolicy, STAMP_HEADER_BYTES, StampHeader, first_match, parse,
+};
+
+use crate::maps::{ADDRESSES, HEARTBEATS, POLICIES, SLOT, SOCKETS, count};
+
+/// The queue that the pod's socket is bound to.
+const QUEUE: u32 = 0;
+
+/// XDP on the host's end of the veth pair.
+#[xdp]
+pub fn redirect(ctx: XdpContext) -> u32 {
+    let slot = SLOT.load();
+    let Some(policy) = POLICIES.get(slot) else {
+        return XDP_PASS;
+    };
+    let stamp = match take_stamp(&ctx, policy.secret) {
+        Front::Ordinary => None,
+        Front::Stamp(stamp) => Some(stamp),
+        Front::Forged => {
+            if count(slot, PodCounter::ForgedStamp) {
+                warn!(
+                    &ctx,
+                    "pod slot {}: dropped a frame with a forged stamp", slot
+                );
+            }
+            return XDP_DROP;
+        }
+    };
+    let frame = Xdp(&ctx);
+    let priority = stamp.as_ref().map_or(0, |stamp| stamp.priority);
+    let Some(key) = parse(&frame, 0, priority) else {
+        return XDP_PASS;
+    };
+    if first_match(&policy.rules, policy.rule_count as usize, &key).is_none() {
+        return XDP_PASS;
+    }
+    if let Some(reason) = kernel_path(&ctx, &frame, policy) {
+        if count(slot, reason) && matches!(reason, PodCounter::FallbackHeartbeat) {
+            warn!(
+                &ctx,
+                "pod slot {}: no sign of life of the daemon, the kernel takes over", slot
+            );
+        }
+        return XDP_PASS;
+    }
+    if put_metadata(&ctx, stamp.as_ref()).is_some()
+        && let Ok(action) = SOCKETS.redirect(slot, u64::from(XDP_PASS))
+    {
+        count(slot, PodCounter::Redirected);
+        return action;
+    }
+    count(slot, PodCounter::FallbackNoSocket);
+    XDP_PASS
+}
+
+/// Why a time-sensitive frame is left to the kernel, if it is.
+#[inline(always)]
+fn kernel_path(ctx: &XdpContext, frame: &Xdp, policy: &PodPolicy) -> Option<PodCounter> {
+    let destination = frame.load::<6>(0)?;
+    // SAFETY: only whether there is an entry matters.
+    if unsafe { ADDRESSES.get(destination) }.is_some() {
+        return Some(PodCounter::Local);
+    }
+    if !alive(policy.worker) {
+        return Some(PodCounter::FallbackHeartbeat);
+    }
+    if ctx.rx_queue_index() != QUEUE || SOCKETS.get(SLOT.load()).is_none() {
+        return Some(PodCounter::FallbackNoSocket);
+    }
+    None
+}
+
+/// Whether the worker's last sign of life is young enough.
+#[inline(always)]
+fn alive(worker: u32) -> bool {
+    let Some(beat) = HEARTBEATS.get_ptr(worker) else {
+        return false;
+    };
+    // SAFETY: the pointer is to a live map value; user space changes each of the two words as a whole.
+    let (at_ns, timeout_ns) = unsafe {
+        (
+            (&raw const (*beat).at_ns).read_volatile(),
+            (&raw const (*beat).timeout_ns).read_volatile(),
+        )
+    };
+    // SAFETY: the helper takes nothing.
+    let now_ns = unsafe { bpf_ktime_get_ns() };
+    timeout_ns != 0 && now_ns <= at_ns.saturating_add(timeout_ns)
+}
+
+/// What a frame begins with.
+enum Front {
+    /// A stamp of the pod's stamp program, by now taken off.
+    Stamp(StampHeader),
+    /// Something made to look like a stamp.
+    Forged,
+    /// The frame itself.
+    Ordinary,
+}
+
+#[inline(always)]
+fn take_stamp(ctx: &XdpContext, secret: u64) -> Front {
+    /// A stamp and the addresses and EtherType of the frame after it.
+    const BYTES: usize = STAMP_HEADER_BYTES + 14;
+    let Some(bytes) = Xdp(ctx).load::<BYTES>(0) else {
+        return Front::Ordinary;
+    };
+    // SAFETY: a header is plain old data of that many bytes; `read_unaligned` asks for no alignment.
+    let header = unsafe { bytes.as_ptr().cast::<StampHeader>().read_unaligned() };
+    if header.secret == secret {
+        // SAFETY: the helper takes the program's context. It cannot fail: the frame is long enough.
+        let error = unsafe { bpf_xdp_adjust_head(ctx.ctx, STAMP_HEADER_BYTES as i32) };
+        return if error == 0 {
+            Front::Stamp(header)
+        } else {
+            Front::Forged
+        };
+    }
+    let mut destination_after = [0u8; 6];
+    destination_after.copy_from_slice(&bytes[STAMP_HEADER_BYTES..STAMP_HEADER_BYTES + 6]);
+    if header.looks_like_one(&destination_after) {
+        Front::Forged
+    } else {
+        Front::Ordinary
+    }
+}
+
+/// Leaves the stamp as XDP metadata before the frame.
+#[inline(always)]
+fn put_metadata(ctx: &XdpContext, stamp: Option<&StampHeader>) -> Option<()> {
+    // SAFETY: the helper takes the program's context.
+    if unsafe { bpf_xdp_adjust_meta(ctx.ctx, -(size_of::<Metadata>() as i32)) } != 0 {
+        return None;
+    }
+    let record = ctx.metadata() as *mut Metadata;
+    if ctx.metadata() + size_of::<Metadata>() > ctx.data() {
+        return None;
+    }
+    let metadata = Metadata {
+        launch_time_ns: stamp.map_or(0, |stamp| stamp.launch_time_ns),
+        magic: Metadata::MAGIC,
+        time_base: stamp.map_or(0, |stamp| stamp.time_base),
+        priority: stamp.map_or(0, |stamp| stamp.priority),
+        reserved: 0,
+    };
+    // SAFETY: the record lies before the frame's data, as just checked, and the kernel aligns it to four bytes, which
+    // is all that an unaligned write needs.
+    unsafe { record.write_unaligned(metadata) };
+    Some(())
+}
+
+/// The frame, read directly.
+struct Xdp<'a>(&'a XdpContext);
+
+impl Load for Xdp<'_> {
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let start = self.0.data() + offset;
+        if start + N > self.0.data_end() {
+            return None;
+        }
+        // SAFETY: the bytes lie before the end of the frame, as just checked; any alignment will do for bytes.
+        Some(unsafe { *(start as *const [u8; N]) })
+    }
+}

@@ -1,0 +1,167 @@
+//! The node daemon.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use nix::sys::mman::{MlockAllFlags, mlockall};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Mutex;
+use tracing_subscriber::EnvFilter;
+use tsn_afxdp::{AfxdpBackend, AfxdpConfig};
+use tsn_port::Backend;
+use tsn_userspace::config::Configuration;
+use tsn_userspace::control::server;
+use tsn_userspace::device::watch_links;
+use tsn_userspace::node::{Node, NodeOptions};
+use tsn_userspace::state::StateFile;
+
+/// Makes pods' frames leave exactly when the gate control list and their launch times say.
+///
+/// Give it a configuration (see `examples/tsnd.yaml`) and the core that its worker shall have:
+///
+///     tsnd --backend afxdp --config /etc/tsnd.yaml --cpu 3
+///
+/// Then `tsnctl status` shows what it does. SIGTERM sends what is queued and ends; pods keep their network, on the
+/// kernel path, whether the daemon runs or not.
+#[derive(Debug, Parser)]
+#[command(version, verbatim_doc_comment)]
+struct Arguments {
+    /// How frames come and go.
+    #[arg(long, value_enum)]
+    backend: BackendName,
+    /// The configuration file (YAML).
+    #[arg(long, default_value = "/etc/tsnd.yaml")]
+    config: PathBuf,
+    /// The worker's core. Best one that the kernel keeps free (isolcpus=, nohz_full=).
+    #[arg(long)]
+    cpu: Option<usize>,
+    /// The control socket.
+    #[arg(long, default_value = "/run/tsnd/control.sock")]
+    control: PathBuf,
+    /// Where the kernel programs are pinned; on a bpffs.
+    #[arg(long, default_value = "/sys/fs/bpf/tsnd")]
+    pin_dir: PathBuf,
+    /// Where pods and gates that are set at run time are kept for the next start.
+    #[arg(long, default_value = "/run/tsnd")]
+    state_dir: PathBuf,
+    /// How long SIGTERM waits for queued frames whose time has not come.
+    #[arg(long, default_value = "5", value_name = "SECONDS")]
+    drain_limit: u64,
+    /// At the end, detach the kernel programs too instead of leaving them for the next start.
+    #[arg(long)]
+    detach_on_exit: bool,
+    /// What is logged: error, warn, info, debug, trace, or a filter by module.
+    #[arg(long, default_value = "info")]
+    log: EnvFilter,
+    /// How it is logged.
+    #[arg(long, value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum BackendName {
+    /// AF_XDP sockets fed by XDP redirect programs.
+    Afxdp,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(arguments.log.clone())
+        .with_writer(std::io::stderr);
+    match arguments.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    let text = std::fs::read_to_string(&arguments.config).with_context(|| {
+        format!("--config {}: cannot be read", arguments.config.display())
+    })?;
+    let configuration = Configuration::from_yaml(&text)
+        .with_context(|| format!("--config {}", arguments.config.display()))?;
+    // A page fault in the worker is a stall. Without the right to lock memory the daemon works all the same.
+    if let Err(error) = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE) {
+        tracing::warn!(%error, "memory is not locked; give CAP_IPC_LOCK or raise `ulimit -l`");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match arguments.backend {
+        BackendName::Afxdp => {
+            let backend = AfxdpBackend::open(&AfxdpConfig {
+                pin_dir: arguments.pin_dir.clone(),
+                heartbeat_timeout: configuration.worker.heartbeat_timeout.as_duration(),
+                chunks: configuration.worker.frame_buffers,
+                ..AfxdpConfig::default()
+            })?;
+            runtime.block_on(serve(arguments, "afxdp", configuration, backend))
+        }
+    }
+}
+
+async fn serve<B: Backend + 'static>(
+    arguments: Arguments,
+    backend_name: &'static str,
+    configuration: Configuration,
+    backend: B,
+) -> Result<()> {
+    let listener = server::bind(&arguments.control)
+        .with_context(|| format!("--control {}", arguments.control.display()))?;
+    let state_file = StateFile::in_directory(&arguments.state_dir)
+        .with_context(|| format!("--state-dir {}", arguments.state_dir.display()))?;
+    let mut links = watch_links().context("cannot watch the devices over rtnetlink")?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let options = NodeOptions { backend_name, cpu: arguments.cpu, state_file: Some(state_file) };
+    let node = Node::start(configuration, backend, options).await?;
+    let node = Arc::new(Mutex::new(node));
+    let server = tokio::spawn(axum::serve(listener, server::router(Arc::clone(&node))).into_future());
+
+    notify(&[NotifyState::Ready, NotifyState::Status("scheduling")]);
+    tracing::info!(control = %arguments.control.display(), "ready");
+    let watchdog = sd_notify::watchdog_enabled();
+    let period = watchdog.map_or(Duration::from_secs(1), |limit| limit / 2).min(Duration::from_secs(1));
+    let mut housekeeping = tokio::time::interval(period);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            Some(event) = links.recv() => node.lock().await.link_changed(event).await,
+            _ = housekeeping.tick() => {
+                let mut node = node.lock().await;
+                node.housekeeping().await;
+                // The watchdog watches the worker, not this loop: no answer, no sign of life.
+                match node.status().await {
+                    Ok(_) if watchdog.is_some() => notify(&[NotifyState::Watchdog]),
+                    Ok(_) => {}
+                    Err(error) => tracing::error!(%error, "no sign of life from the worker"),
+                }
+            }
+        }
+    }
+
+    notify(&[NotifyState::Stopping]);
+    tracing::info!("stopping: new frames take the kernel path, queued ones leave in their time");
+    server.abort();
+    let limit = Duration::from_secs(arguments.drain_limit);
+    let dropped = node.lock().await.stop(limit, arguments.detach_on_exit).await;
+    if dropped > 0 {
+        tracing::warn!(dropped, "frames whose time was beyond --drain-limit");
+    }
+    std::fs::remove_file(&arguments.control)
+        .with_context(|| format!("--control {}", arguments.control.display()))?;
+    Ok(())
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "systemd was not told");
+    }
+}

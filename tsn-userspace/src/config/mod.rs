@@ -1,0 +1,206 @@
+//! The configuration file: one YAML document in the words of IEEE 802.1Q.
+//!
+//! [`Configuration::from_yaml`] reads and checks it; nothing of a file that has an error takes effect. The same types
+//! are the bodies of the control API.
+
+mod compile;
+mod pod;
+mod units;
+mod uplink;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use compile::{CompiledGates, CompiledPod, CompiledUplink, Treatment, compile_gates, compile_pod, compile_uplink};
+pub use pod::{LaunchTimeUse, LateAction, Match, Pod, PortRange, StreamSelection};
+pub use units::{BaseTime, ClassReference, CycleTimeSetting, GateStatesValue, Interval};
+pub use uplink::{GateControlEntry, GateParameters, TrafficClassSettings, Uplink};
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// The document is no YAML, or not of this shape; says line and column.
+    #[error("{0}")]
+    Shape(String),
+    /// A value is wrong; says where, the value, the limit and the way out.
+    #[error("{place}: {reason}")]
+    Value {
+        /// Path of the field, such as `uplinks[0].gate-parameters.admin-cycle-time`.
+        place: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}
+
+impl ConfigurationError {
+    pub(crate) fn value(place: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Value { place: place.into(), reason: reason.into() }
+    }
+}
+
+/// A node's configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Configuration {
+    /// The device that frames leave by. One for each daemon: run another daemon, with its own sockets and pins, for
+    /// another device.
+    pub uplinks: Vec<Uplink>,
+    /// Pods that are attached from the start; others come and go through the control API.
+    #[serde(default)]
+    pub pods: Vec<Pod>,
+    /// The thread that schedules.
+    #[serde(default)]
+    pub worker: WorkerSettings,
+    /// The clock.
+    #[serde(default)]
+    pub clock: ClockSettings,
+}
+
+/// How the worker waits for its next moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PollMode {
+    /// Spins all the time; for an isolated core.
+    Busy,
+    /// Sleeps until shortly before something can happen, then spins.
+    Adaptive,
+}
+
+/// The thread that schedules.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct WorkerSettings {
+    /// `adaptive` (default) or `busy`.
+    pub poll_mode: PollMode,
+    /// Adaptive mode: how long before a moment the worker stops to sleep (default 250 µs; a wake-up from sleep takes
+    /// 50 to 90 µs on a common kernel).
+    pub spin_before: Interval,
+    /// `SCHED_FIFO` priority of the worker, 1 to 99; none by default.
+    pub realtime_priority: Option<u8>,
+    /// A worker that did not come back to its clock for longer than this was stalled; what it touched is counted apart.
+    /// Frames also end this much before their gate closes, so that an unstalled frame never crosses it (default 10 µs).
+    pub stall_threshold: Interval,
+    /// Without a sign of life from the worker for so long, the kernel programs use the kernel path (default 10 ms).
+    pub heartbeat_timeout: Interval,
+    /// Frame buffers shared by all ports (default 8192, each 2 KiB or 4 KiB by the MTU).
+    pub frame_buffers: u32,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            poll_mode: PollMode::Adaptive,
+            spin_before: Interval::from_us(250),
+            realtime_priority: None,
+            stall_threshold: Interval::from_us(10),
+            heartbeat_timeout: Interval::from_us(10_000),
+            frame_buffers: 8_192,
+        }
+    }
+}
+
+/// What happens to the gates when the clock loses its synchronisation for longer than `holdover`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnSyncLoss {
+    /// The schedule runs on, on the free-running clock.
+    Hold,
+    /// All gates open.
+    Open,
+    /// Frames of the classes marked `critical` are dropped; the schedule runs on for the others.
+    DropCritical,
+}
+
+/// The clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ClockSettings {
+    /// `hold` (default), `open` or `drop-critical`.
+    pub on_sync_loss: OnSyncLoss,
+    /// How long a clock that was synchronised counts as good without its source (default 10 s).
+    pub holdover: Interval,
+}
+
+impl Default for ClockSettings {
+    fn default() -> Self {
+        Self { on_sync_loss: OnSyncLoss::Hold, holdover: Interval::from_us(10_000_000) }
+    }
+}
+
+impl Configuration {
+    /// Reads and checks a configuration file's text.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError::Shape`] with line and column for text that is not of this shape,
+    /// [`ConfigurationError::Value`] with the field's path for a value that cannot be used.
+    pub fn from_yaml(text: &str) -> Result<Self, ConfigurationError> {
+        let configuration: Self =
+            serde_saphyr::from_str(text).map_err(|e| ConfigurationError::Shape(e.to_string()))?;
+        configuration.check()?;
+        Ok(configuration)
+    }
+
+    /// Checks everything that can be checked without looking at the machine.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError::Value`] for the first value that cannot be used.
+    pub fn check(&self) -> Result<(), ConfigurationError> {
+        let [uplink] = self.uplinks.as_slice() else {
+            return Err(ConfigurationError::value(
+                "uplinks",
+                format!(
+                    "there are {}; a daemon serves one: run one tsnd for each device, each with its own \
+                     --control and --pin-dir",
+                    self.uplinks.len()
+                ),
+            ));
+        };
+        let compiled = compile_uplink("uplinks[0]", uplink)?;
+        for (index, pod) in self.pods.iter().enumerate() {
+            let place = format!("pods[{index}]");
+            if self.pods[..index].iter().any(|other| other.name == pod.name) {
+                return Err(ConfigurationError::value(
+                    format!("{place}.name"),
+                    format!("`{}` is taken by an earlier pod; names are unique on a node", pod.name),
+                ));
+            }
+            compile_pod(&place, pod, &compiled.names)?;
+        }
+        self.worker.check()
+    }
+}
+
+impl WorkerSettings {
+    fn check(&self) -> Result<(), ConfigurationError> {
+        let field = |name: &str| format!("worker.{name}");
+        if let Some(priority) = self.realtime_priority
+            && !(1..=99).contains(&priority)
+        {
+            return Err(ConfigurationError::value(
+                field("realtime-priority"),
+                format!("{priority} is no SCHED_FIFO priority; 1 to 99, or leave it out"),
+            ));
+        }
+        if !(1_000_000..=10_000_000_000).contains(&self.heartbeat_timeout.ns) {
+            return Err(ConfigurationError::value(
+                field("heartbeat-timeout"),
+                format!("{} ns is outside 1ms to 10s", self.heartbeat_timeout.ns),
+            ));
+        }
+        if self.stall_threshold.ns < 1_000 {
+            return Err(ConfigurationError::value(
+                field("stall-threshold"),
+                format!("{} ns is shorter than any wake-up; at least 1us", self.stall_threshold.ns),
+            ));
+        }
+        if !(512..=1_048_576).contains(&self.frame_buffers) {
+            return Err(ConfigurationError::value(
+                field("frame-buffers"),
+                format!("{} is outside 512 to 1048576", self.frame_buffers),
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! A pod and the traffic of it that is time-sensitive.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::{ClassReference, Interval};
+
+/// A pod and the traffic of it that is time-sensitive.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Pod {
+    /// Unique on the node: letters, digits, `-`, `_` and `.`, at most 63.
+    pub name: String,
+    /// Path of the pod's network namespace, such as `/var/run/netns/pod1` or `/proc/1234/ns/net`.
+    pub netns: PathBuf,
+    /// The interface inside the pod: one end of a veth pair whose other end is in the node's namespace.
+    #[serde(default = "eth0")]
+    pub interface: String,
+    /// How many frames of this pod may wait in the scheduler, all classes together (default 512).
+    #[serde(default = "frame_quota")]
+    pub frame_quota: u32,
+    /// What is time-sensitive, first match wins; everything else keeps the kernel's path. 1 to 16.
+    pub streams: Vec<StreamSelection>,
+}
+
+fn eth0() -> String {
+    "eth0".to_owned()
+}
+
+const fn frame_quota() -> u32 {
+    512
+}
+
+/// Traffic that belongs together: how it is recognised and treated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StreamSelection {
+    /// Unique in the pod; a label of the metrics.
+    pub name: String,
+    /// All the fields given must match; an empty set matches everything.
+    #[serde(rename = "match")]
+    pub selector: Match,
+    /// The traffic class, by number or name.
+    pub traffic_class: ClassReference,
+    /// What the socket's launch time means: `at` (default), `by` (a deadline), or `ignore`.
+    #[serde(default)]
+    pub launch_time: LaunchTimeUse,
+    /// How much after its launch time a frame may still leave without being late (default 0).
+    #[serde(default = "no_tolerance")]
+    pub late_tolerance: Interval,
+    /// What happens to a late frame: `drop` (default) or `send`. Counted either way.
+    #[serde(default)]
+    pub late: LateAction,
+}
+
+const fn no_tolerance() -> Interval {
+    Interval::from_ns(0)
+}
+
+/// What the socket's launch time means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LaunchTimeUse {
+    /// Leave at that time, not before.
+    #[default]
+    At,
+    /// Leave as soon as possible, not after (deadline).
+    By,
+    /// As if there were none.
+    Ignore,
+}
+
+/// What happens to a frame that is late beyond its tolerance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LateAction {
+    /// Dropped and counted.
+    #[default]
+    Drop,
+    /// Sent and counted.
+    Send,
+}
+
+/// How a stream is recognised. All the fields given must match.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Match {
+    /// EtherType after any VLAN tags, 0x600 to 0xffff.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ethertype: Option<u16>,
+    /// VLAN id of the outer tag, 0 to 4094.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlan_id: Option<u16>,
+    /// Priority code point of the outer tag, 0 to 7.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pcp: Option<u8>,
+    /// DSCP of IPv4 or IPv6, 0 to 63.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dscp: Option<u8>,
+    /// UDP destination port, or a range `5000-5010`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub udp_destination_port: Option<PortRange>,
+    /// `SO_PRIORITY` of the socket, 0 to 255.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+}
+
+/// UDP ports, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortRange {
+    /// The first port.
+    pub first: u16,
+    /// The last port.
+    pub last: u16,
+}
+
+impl std::str::FromStr for PortRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let port = |text: &str| {
+            text.trim().parse::<u16>().map_err(|_| {
+                format!("`{text}` is no UDP port; write one port (0 to 65535) or a range such as `5000-5010`")
+            })
+        };
+        let range = Self { first: port(first)?, last: port(last)? };
+        if range.first > range.last {
+            return Err(format!("the range `{text}` is empty; write the smaller port first"));
+        }
+        Ok(range)
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{}-{}", self.first, self.last)
+        }
+    }
+}
+
+impl Serialize for PortRange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PortRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AsWritten;
+        impl Visitor<'_> for AsWritten {
+            type Value = PortRange;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a UDP port, or a range such as `5000-5010`")
+            }
+            fn visit_u64<E: de::Error>(self, port: u64) -> Result<PortRange, E> {
+                port.to_string().parse().map_err(E::custom)
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<PortRange, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(AsWritten)
+    }
+}
+
+impl JsonSchema for PortRange {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "PortRange".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A UDP port, or a range, both ends included.",
+            "oneOf": [
+                { "type": "integer", "minimum": 0, "maximum": 65535 },
+                { "type": "string", "pattern": "^[0-9]+(-[0-9]+)?$" },
+            ],
+        })
+    }
+}

@@ -1,0 +1,265 @@
+//! The bodies of the control API, version 1. `GET /v1/schema` gives their JSON schemas.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tsn_core::{ClassCounters, DropCause};
+
+use crate::clock::ClockStatus;
+use crate::config::{GateParameters, Pod};
+use crate::worker::histogram::LaunchErrors;
+use crate::worker::snapshot::{PodSnapshot, Snapshot};
+use crate::worker::stall::{Stall, StallTotals};
+
+/// Why a request was refused.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ApiError {
+    /// What is wrong, and the way out.
+    pub error: String,
+}
+
+/// `GET /v1/status`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Status {
+    /// Of the daemon.
+    pub version: String,
+    /// `afxdp` or another.
+    pub backend: String,
+    /// When this was taken, TAI nanoseconds.
+    pub at_ns: u64,
+    /// The clock.
+    pub clock: ClockStatus,
+    /// The device that frames leave by.
+    pub uplink: UplinkStatus,
+    /// The gates.
+    pub gates: GatesStatus,
+    /// The classes that have a name or have seen a frame.
+    pub classes: Vec<ClassStatus>,
+    /// Times at which the worker's core was taken away.
+    pub stalls: StallTotals,
+    /// How often the worker slept.
+    pub sleeps: u64,
+    /// Number of attached pods.
+    pub pods: usize,
+}
+
+/// The device that frames leave by.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct UplinkStatus {
+    /// Its name.
+    pub device: String,
+    /// In Mb/s.
+    pub link_speed: u32,
+    /// Whether frames can leave.
+    pub up: bool,
+    /// How much earlier the worker acts so that the frame is on the wire in time, in nanoseconds.
+    pub lead_ns: u64,
+    /// Wake-ups that the lead was measured on.
+    pub lead_observations: u32,
+    /// Frames sent to measure the lead at start.
+    pub lead_probes: u64,
+    /// Frames taken by the device, probes included.
+    pub transmit_queued: u64,
+    /// Frames that the device reported as sent, probes included.
+    pub transmitted: u64,
+    /// Wake-up system calls.
+    pub wakes: u64,
+    /// Payload bytes copied between receive and transmit.
+    pub copied_bytes: u64,
+    /// Scheduled frames that were not sent after all, by cause.
+    pub drops: BTreeMap<String, u64>,
+}
+
+/// The gates.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct GatesStatus {
+    /// `oper-gate-states`: bit i is class i.
+    pub oper_gate_states: u8,
+    /// When the latest schedule starts or started, TAI nanoseconds.
+    pub config_change_time_ns: Option<u64>,
+    /// Schedules that were asked to start in the past while another ran.
+    pub config_change_error: u64,
+    /// Whether a schedule waits for its start.
+    pub config_pending: bool,
+    /// The gate parameters that were set last.
+    pub parameters: GateParameters,
+}
+
+/// One traffic class. `received` = `sent` + `queued` + all `drops`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ClassStatus {
+    /// 0 to 7.
+    pub number: u8,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// Frames that came to the scheduler.
+    pub received: u64,
+    /// Frames handed to the uplink.
+    pub sent: u64,
+    /// Of `sent`: later than launch time plus tolerance.
+    pub sent_late: u64,
+    /// Frames that wait.
+    pub queued: u64,
+    /// Frames whose end was measured after their gate's close.
+    pub transmission_overruns: u64,
+    /// Frames dropped, by cause.
+    pub drops: BTreeMap<String, u64>,
+}
+
+/// One element of `GET /v1/pods`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct PodStatus {
+    /// As configured.
+    pub pod: Pod,
+    /// Whether its frames are steered into the daemon.
+    pub attached: bool,
+    /// Why not; the daemon tries again every second.
+    pub waits_for: Option<String>,
+    /// Frames received from the pod. `received` = all `drops` + the streams' `received` − quota drops.
+    pub received: u64,
+    /// Frames of the pod in the queues.
+    pub waiting: u32,
+    /// Frames dropped before the scheduler or by the kernel, by cause.
+    pub drops: BTreeMap<String, u64>,
+    /// What the kernel programs counted.
+    pub kernel: BTreeMap<String, u64>,
+    /// Its streams.
+    pub streams: Vec<StreamStatus>,
+}
+
+/// One stream of a pod.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct StreamStatus {
+    /// Its name.
+    pub name: String,
+    /// Frames that were recognised as this stream.
+    pub received: u64,
+    /// Frames that the scheduler refused; the class tells why.
+    pub refused: u64,
+    /// Frames handed to the uplink.
+    pub sent: u64,
+    /// Of `sent`: later than launch time plus tolerance.
+    pub sent_late: u64,
+    /// Of `sent`: touched by a stall of the worker.
+    pub stalled: u64,
+    /// Departure − launch time of the others that have one.
+    pub launch_errors: LaunchErrors,
+}
+
+/// `GET /v1/stalls`: the latest stalls, oldest first.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Stalls {
+    /// Sums over all, also those that are no longer listed.
+    pub totals: StallTotals,
+    /// The latest.
+    pub stalls: Vec<Stall>,
+}
+
+/// What a change of gates or a configuration did.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Applied {
+    /// When the new gate control list starts, TAI nanoseconds; absent when the list did not change.
+    pub config_change_time_ns: Option<u64>,
+    /// Pods that were attached.
+    pub pods_added: Vec<String>,
+    /// Pods that were attached anew because their settings changed.
+    pub pods_changed: Vec<String>,
+    /// Pods that the daemon serves and the file does not name; they stay.
+    pub pods_kept: Vec<String>,
+}
+
+impl ClassStatus {
+    /// From the scheduler's counters.
+    pub fn new(number: u8, name: Option<String>, counters: &ClassCounters) -> Self {
+        let drops = DropCause::ALL
+            .into_iter()
+            .map(|cause| (cause.name().to_owned(), counters.drops(cause)))
+            .collect();
+        Self {
+            number,
+            name,
+            received: counters.received,
+            sent: counters.sent,
+            sent_late: counters.sent_late,
+            queued: counters.queued,
+            transmission_overruns: counters.transmission_overruns,
+            drops,
+        }
+    }
+}
+
+impl UplinkStatus {
+    /// From the worker's snapshot.
+    pub fn new(device: &str, link_speed_mbps: u32, snapshot: &Snapshot) -> Self {
+        let uplink = &snapshot.uplink;
+        Self {
+            device: device.to_owned(),
+            link_speed: link_speed_mbps,
+            up: uplink.up,
+            lead_ns: snapshot.lead.as_nanos(),
+            lead_observations: snapshot.lead_observations,
+            lead_probes: uplink.lead_probes,
+            transmit_queued: uplink.port.transmit_queued,
+            transmitted: uplink.port.transmitted,
+            wakes: uplink.port.wakes,
+            copied_bytes: uplink.port.copied_bytes,
+            drops: named([
+                ("link_down", uplink.dropped_link_down),
+                ("transmit_ring_full", uplink.dropped_ring_full),
+                ("clock_lost", uplink.dropped_clock_lost),
+            ]),
+        }
+    }
+}
+
+impl PodStatus {
+    /// From the configuration and, if the pod is attached, the worker's snapshot.
+    pub fn new(
+        pod: &Pod,
+        snapshot: Option<&PodSnapshot>,
+        waits_for: Option<String>,
+        kernel: BTreeMap<String, u64>,
+    ) -> Self {
+        let counters = snapshot.copied().unwrap_or_default();
+        let streams = pod.streams.iter().zip(counters.streams).map(|(stream, counters)| StreamStatus {
+            name: stream.name.clone(),
+            received: counters.received,
+            refused: counters.refused,
+            sent: counters.sent,
+            sent_late: counters.sent_late,
+            stalled: counters.stalled,
+            launch_errors: counters.launch_errors,
+        });
+        Self {
+            attached: snapshot.is_some(),
+            waits_for,
+            received: counters.port.received,
+            waiting: counters.waiting,
+            drops: named([
+                ("unmatched", counters.drops.unmatched),
+                ("quota_exceeded", counters.drops.quota_exceeded),
+                ("launch_time_too_far", counters.drops.launch_time_too_far),
+                ("launch_time_wrong_clock", counters.drops.launch_time_wrong_clock),
+                ("receive_no_buffer", counters.port.receive_no_buffer),
+                ("receive_ring_full", counters.port.receive_ring_full),
+            ]),
+            kernel,
+            streams: streams.collect(),
+            pod: pod.clone(),
+        }
+    }
+}
+
+fn named<const N: usize>(counters: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    counters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

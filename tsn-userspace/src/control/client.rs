@@ -1,0 +1,46 @@
+//! The client's side of the control API, as `tsnctl` uses it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::api::ApiError;
+
+/// Sends one request and reads the whole answer.
+///
+/// # Errors
+///
+/// When no daemon listens on the socket, or it refuses: then the error is the daemon's own.
+pub async fn request<T: DeserializeOwned>(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<T> {
+    let stream = UnixStream::connect(socket).await.with_context(|| {
+        format!("no tsnd listens on {}; is it running, and does --control name its socket?", socket.display())
+    })?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "tsnd")
+        .body(Full::new(Bytes::from(body)))?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    if !status.is_success() {
+        match serde_json::from_slice::<ApiError>(&body) {
+            Ok(refused) => bail!("{}", refused.error),
+            Err(_) => bail!("tsnd answered {status}: {}", String::from_utf8_lossy(&body)),
+        }
+    }
+    serde_json::from_slice(&body).context("tsnd and tsnctl are of different versions")
+}

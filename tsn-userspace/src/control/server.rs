@@ -1,0 +1,193 @@
+//! The daemon's side of the control API.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path as UrlPath, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, put};
+use axum::{Json, Router};
+use schemars::schema_for;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixListener;
+use tokio::sync::Mutex;
+use tsn_port::Backend;
+
+use super::api::{ApiError, Applied, PodStatus, Stalls, Status};
+use crate::config::{Configuration, GateParameters, Pod};
+use crate::metrics;
+use crate::node::{Node, NodeError};
+
+/// The largest request body: a gate control list of 65536 entries fits.
+const MAX_BODY_BYTES: usize = 16 << 20;
+
+type Shared<B> = Arc<Mutex<Node<B>>>;
+
+/// The API over a node.
+pub fn router<B: Backend + 'static>(node: Shared<B>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status::<B>))
+        .route("/v1/pods", get(pods::<B>).post(add_pod::<B>))
+        .route("/v1/pods/{name}", get(pod::<B>).delete(remove_pod::<B>))
+        .route("/v1/gates", get(gates::<B>).put(change_gates::<B>))
+        .route("/v1/configuration", put(apply::<B>))
+        .route("/v1/stalls", get(stalls::<B>))
+        .route("/v1/schema", get(schema))
+        .route("/metrics", get(metrics_text::<B>))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(node)
+}
+
+/// Binds the control socket for root alone; a socket that a dead daemon left is replaced, a live one is not.
+///
+/// # Errors
+///
+/// When another daemon listens there, or the path cannot be used.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another tsnd listens there; stop it, or give this one its own --control",
+        ));
+    }
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // Nobody else may connect in the moment between bind and chmod either.
+    let old = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o177));
+    let listener = UnixListener::bind(path);
+    nix::sys::stat::umask(old);
+    let listener = listener?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+impl IntoResponse for NodeError {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::PodExists(_) | Self::NeedsRestart(_) | Self::Worker(_) => StatusCode::CONFLICT,
+            Self::NoPod(_) => StatusCode::NOT_FOUND,
+            Self::WorkerSilent => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Backend(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::State(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(ApiError { error: self.to_string() })).into_response()
+    }
+}
+
+/// A body that is no JSON of the right shape.
+struct BadBody(String);
+
+impl IntoResponse for BadBody {
+    fn into_response(self) -> Response {
+        let error = format!("{}; `GET /v1/schema` describes the bodies", self.0);
+        (StatusCode::BAD_REQUEST, Json(ApiError { error })).into_response()
+    }
+}
+
+fn decode<T: DeserializeOwned>(body: &Bytes) -> Result<T, BadBody> {
+    serde_json::from_slice(body).map_err(|error| BadBody(error.to_string()))
+}
+
+async fn status<B: Backend>(State(node): State<Shared<B>>) -> Result<Json<Status>, NodeError> {
+    node.lock().await.status().await.map(Json)
+}
+
+async fn pods<B: Backend>(State(node): State<Shared<B>>) -> Result<Json<Vec<PodStatus>>, NodeError> {
+    node.lock().await.pods().await.map(Json)
+}
+
+async fn pod<B: Backend>(
+    State(node): State<Shared<B>>,
+    UrlPath(name): UrlPath<String>,
+) -> Result<Json<PodStatus>, NodeError> {
+    node.lock().await.pod(&name).await.map(Json)
+}
+
+async fn add_pod<B: Backend>(State(node): State<Shared<B>>, body: Bytes) -> Response {
+    match decode::<Pod>(&body) {
+        Ok(pod) => match node.lock().await.add_pod(pod).await {
+            Ok(status) => (StatusCode::CREATED, Json(status)).into_response(),
+            Err(error) => error.into_response(),
+        },
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn remove_pod<B: Backend>(
+    State(node): State<Shared<B>>,
+    UrlPath(name): UrlPath<String>,
+) -> Result<StatusCode, NodeError> {
+    node.lock().await.remove_pod(&name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn gates<B: Backend>(State(node): State<Shared<B>>) -> Json<GateParameters> {
+    Json(node.lock().await.gates().clone())
+}
+
+async fn change_gates<B: Backend>(State(node): State<Shared<B>>, body: Bytes) -> Response {
+    match decode::<GateParameters>(&body) {
+        Ok(gates) => node.lock().await.change_gates(gates).await.map(Json).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Query of `PUT /v1/configuration`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct ApplyQuery {
+    /// Takes the place of `admin-base-time`; TAI nanoseconds.
+    at_ns: Option<u64>,
+}
+
+async fn apply<B: Backend>(
+    State(node): State<Shared<B>>,
+    Query(query): Query<ApplyQuery>,
+    body: Bytes,
+) -> Response {
+    match decode::<Configuration>(&body) {
+        Ok(configuration) => {
+            node.lock().await.apply(configuration, query.at_ns).await.map(Json).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn stalls<B: Backend>(State(node): State<Shared<B>>) -> Result<Json<Stalls>, NodeError> {
+    node.lock().await.stalls().await.map(Json)
+}
+
+async fn schema() -> Response {
+    Json(serde_json::json!({
+        "GET /v1/status": { "response": schema_for!(Status) },
+        "GET /v1/pods": { "response": schema_for!(Vec<PodStatus>) },
+        "POST /v1/pods": { "request": schema_for!(Pod), "response": schema_for!(PodStatus) },
+        "GET /v1/pods/{name}": { "response": schema_for!(PodStatus) },
+        "DELETE /v1/pods/{name}": {},
+        "GET /v1/gates": { "response": schema_for!(GateParameters) },
+        "PUT /v1/gates": { "request": schema_for!(GateParameters), "response": schema_for!(Applied) },
+        "PUT /v1/configuration?at-ns=": { "request": schema_for!(Configuration), "response": schema_for!(Applied) },
+        "GET /v1/stalls": { "response": schema_for!(Stalls) },
+        "error": schema_for!(ApiError),
+    }))
+    .into_response()
+}
+
+async fn metrics_text<B: Backend>(State(node): State<Shared<B>>) -> Result<Response, NodeError> {
+    let mut node = node.lock().await;
+    let (status, pods) = (node.status().await?, node.pods().await?);
+    drop(node);
+    let headers = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
+    Ok((headers, metrics::encode(status, pods)).into_response())
+}

@@ -1,0 +1,18 @@
+//! `tsnd`, the node daemon, and `tsnctl`, its command line.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`config`] | the YAML file in the words of IEEE 802.1Q |
+//! | [`worker`] | the thread that joins a scheduler to ports |
+//! | [`node`] | the control plane: backend, pods, gates, clock |
+//! | [`control`] | the HTTP/JSON API over a unix socket, and its client |
+//! | [`metrics`] | what Prometheus reads |
+
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod device;
+pub mod metrics;
+pub mod node;
+pub mod state;
+pub mod worker;

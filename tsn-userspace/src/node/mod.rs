@@ -1,0 +1,144 @@
+//! The control plane of one uplink: it owns the backend, knows the pods and the gates, and tells the worker.
+
+mod gates;
+mod pods;
+mod start;
+mod watch;
+mod worker_handle;
+
+use std::collections::BTreeMap;
+
+use tsn_port::Backend;
+
+use crate::clock::{ClockMonitor, ClockStatus};
+use crate::config::{ConfigurationError, GateParameters, OnSyncLoss, Pod, Uplink};
+use crate::control::api::{ClassStatus, GatesStatus, Stalls, Status, UplinkStatus};
+use crate::state::{State, StateFile};
+use crate::worker::snapshot::Snapshot;
+use crate::worker::stall::StallLog;
+
+pub use start::{NodeOptions, StartError};
+pub use worker_handle::WorkerHandle;
+
+/// Why a request was refused. Nothing has changed then, unless the variant says so.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A value of the request cannot be used.
+    #[error(transparent)]
+    Invalid(#[from] ConfigurationError),
+    /// The name is taken.
+    #[error("there is a pod `{0}` with other settings; delete it first, or apply the change with `tsnctl apply`")]
+    PodExists(String),
+    /// No such pod.
+    #[error("there is no pod `{0}`; `tsnctl pods` lists those that there are")]
+    NoPod(String),
+    /// Something that only a start of the daemon can change.
+    #[error("{0} differs from what the daemon was started with; restart tsnd to change it (pods keep the kernel path meanwhile)")]
+    NeedsRestart(&'static str),
+    /// The backend refused.
+    #[error("{0}")]
+    Backend(String),
+    /// The worker refused.
+    #[error(transparent)]
+    Worker(#[from] crate::worker::command::Refusal),
+    /// The worker did not answer in time.
+    #[error("the worker has not answered for a second: its core is taken by something else, or it hangs")]
+    WorkerSilent,
+    /// The change is in force, but would not survive a restart.
+    #[error("the change is in force, but cannot be kept for the next start: {0}")]
+    State(std::io::Error),
+}
+
+/// A pod as the node knows it.
+#[derive(Debug)]
+struct PodEntry {
+    pod: Pod,
+    /// Its place in the worker, while it is attached.
+    place: Option<usize>,
+    /// Why it is not attached.
+    waits_for: Option<String>,
+}
+
+/// The control plane of one uplink.
+pub struct Node<B: Backend> {
+    backend: B,
+    backend_name: &'static str,
+    worker: WorkerHandle<B::Port>,
+    uplink: Uplink,
+    link_speed_mbps: u32,
+    class_names: [Option<String>; 8],
+    critical_classes: u8,
+    gates: GateParameters,
+    configured_gates: GateParameters,
+    pods: BTreeMap<String, PodEntry>,
+    clock: ClockMonitor,
+    clock_status: ClockStatus,
+    on_sync_loss: OnSyncLoss,
+    state_file: Option<StateFile>,
+}
+
+impl<B: Backend> Node<B> {
+    /// Everything at a glance.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::WorkerSilent`].
+    pub async fn status(&mut self) -> Result<Status, NodeError> {
+        let snapshot = self.snapshot(false).await?;
+        Ok(self.status_of(&snapshot))
+    }
+
+    fn status_of(&self, snapshot: &Snapshot) -> Status {
+        let classes = (0u8..).zip(&self.class_names).zip(&snapshot.classes);
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            backend: self.backend_name.to_owned(),
+            at_ns: snapshot.at.as_nanos(),
+            clock: self.clock_status,
+            uplink: UplinkStatus::new(&self.uplink.device, self.link_speed_mbps, snapshot),
+            gates: GatesStatus {
+                oper_gate_states: snapshot.gates.states.0,
+                config_change_time_ns: snapshot.gates.config_change_time.map(|at| at.as_nanos()),
+                config_change_error: snapshot.gates.config_change_error,
+                config_pending: snapshot.gates.config_pending,
+                parameters: self.gates.clone(),
+            },
+            classes: classes
+                .filter(|((_, name), counters)| name.is_some() || counters.received > 0)
+                .map(|((number, name), counters)| ClassStatus::new(number, name.clone(), counters))
+                .collect(),
+            stalls: snapshot.stalls,
+            sleeps: snapshot.sleeps,
+            pods: snapshot.pods.len(),
+        }
+    }
+
+    /// The latest stalls of the worker.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::WorkerSilent`].
+    pub async fn stalls(&mut self) -> Result<Stalls, NodeError> {
+        let snapshot = self.snapshot(true).await?;
+        Ok(Stalls { totals: snapshot.stalls, stalls: snapshot.recent_stalls })
+    }
+
+    async fn snapshot(&mut self, with_stalls: bool) -> Result<Box<Snapshot>, NodeError> {
+        let mut snapshot = Box::<Snapshot>::default();
+        snapshot.pods.reserve_exact(self.pods.len());
+        if with_stalls {
+            snapshot.recent_stalls.reserve_exact(StallLog::capacity());
+        }
+        self.worker.snapshot(snapshot).await
+    }
+
+    fn keep_state(&self) -> Result<(), NodeError> {
+        let Some(file) = &self.state_file else { return Ok(()) };
+        let state = State {
+            configured_gates: self.configured_gates.clone(),
+            gates: self.gates.clone(),
+            pods: self.pods.values().map(|entry| entry.pod.clone()).collect(),
+        };
+        file.store(&state).map_err(NodeError::State)
+    }
+}

@@ -1,0 +1,166 @@
+//! Pods that come and go while traffic runs.
+
+use std::collections::BTreeMap;
+
+use tsn_port::Backend;
+
+use super::{Node, NodeError, PodEntry};
+use crate::config::{Pod, compile_pod};
+use crate::control::api::PodStatus;
+use crate::worker::pod::PodPort;
+use crate::worker::snapshot::Snapshot;
+
+impl<B: Backend> Node<B> {
+    /// All pods with their counters.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::WorkerSilent`].
+    pub async fn pods(&mut self) -> Result<Vec<PodStatus>, NodeError> {
+        let snapshot = self.snapshot(false).await?;
+        Ok(self.pods.values().map(|entry| self.pod_status(entry, &snapshot)).collect())
+    }
+
+    /// One pod with its counters.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::NoPod`], [`NodeError::WorkerSilent`].
+    pub async fn pod(&mut self, name: &str) -> Result<PodStatus, NodeError> {
+        let snapshot = self.snapshot(false).await?;
+        let entry = self.pods.get(name).ok_or_else(|| NodeError::NoPod(name.to_owned()))?;
+        Ok(self.pod_status(entry, &snapshot))
+    }
+
+    pub(super) fn pod_status(&self, entry: &PodEntry, snapshot: &Snapshot) -> PodStatus {
+        let counters = entry
+            .place
+            .and_then(|place| snapshot.pods.iter().find(|pod| pod.place as usize == place));
+        let kernel: BTreeMap<String, u64> = self
+            .backend
+            .pod_counters(&entry.pod.name)
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        PodStatus::new(&entry.pod, counters, entry.waits_for.clone(), kernel)
+    }
+
+    /// Steers a pod's frames into the worker. The same pod a second time is no error.
+    ///
+    /// # Errors
+    ///
+    /// A value that cannot be used, a pod of that name with other settings, or a backend or worker that refuses.
+    pub async fn add_pod(&mut self, pod: Pod) -> Result<PodStatus, NodeError> {
+        compile_pod("pod", &pod, &self.class_names)?;
+        let name = pod.name.clone();
+        match self.pods.get(&name) {
+            Some(entry) if entry.pod != pod => return Err(NodeError::PodExists(name)),
+            Some(entry) if entry.place.is_some() => {}
+            _ => {
+                self.attach(pod).await?;
+                self.keep_state()?;
+            }
+        }
+        self.pod(&name).await
+    }
+
+    /// Gives a pod's frames back to the kernel path; what it has queued still leaves in its time.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::NoPod`], or a backend or worker that refuses.
+    pub async fn remove_pod(&mut self, name: &str) -> Result<(), NodeError> {
+        self.detach(name).await?;
+        self.keep_state()
+    }
+
+    pub(super) async fn attach(&mut self, pod: Pod) -> Result<(), NodeError> {
+        let compiled = compile_pod("pod", &pod, &self.class_names)?;
+        let port = self
+            .backend
+            .attach_pod(&compiled.attachment)
+            .map_err(|error| NodeError::Backend(with_sources(&error)))?;
+        let port = PodPort::new(port, &compiled, pod.frame_quota);
+        let added = self.worker.add_pod(port).await;
+        if let Err(error) = &added {
+            tracing::error!(pod = pod.name, %error, "the worker does not take the pod; detaching it");
+            self.detach_from_backend(&pod.name);
+        }
+        let entry = PodEntry { place: Some(added?), waits_for: None, pod };
+        tracing::info!(pod = entry.pod.name, "attached");
+        self.pods.insert(entry.pod.name.clone(), entry);
+        Ok(())
+    }
+
+    pub(super) async fn detach(&mut self, name: &str) -> Result<(), NodeError> {
+        let entry = self.pods.get_mut(name).ok_or_else(|| NodeError::NoPod(name.to_owned()))?;
+        let place = entry.place.take();
+        // First the kernel programs, so that nothing more arrives; then the worker takes what has.
+        self.detach_from_backend(name);
+        if let Some(place) = place {
+            drop(self.worker.remove_pod(place).await?);
+        }
+        self.pods.remove(name);
+        tracing::info!(pod = name, "detached");
+        Ok(())
+    }
+
+    fn detach_from_backend(&mut self, name: &str) {
+        if let Err(error) = self.backend.detach_pod(name) {
+            tracing::warn!(pod = name, error = with_sources(&error), "not detached cleanly");
+        }
+    }
+
+    /// Takes out pods whose device is gone, and tries again to attach those that wait.
+    pub(super) async fn reconcile_pods(&mut self) {
+        let gone: Vec<String> = self
+            .pods
+            .iter()
+            .filter(|(name, entry)| entry.place.is_some() && !self.backend.is_attached(name))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in gone {
+            let Some(pod) = self.pods.get(&name).map(|entry| entry.pod.clone()) else { continue };
+            tracing::warn!(pod = name, "its device is gone; waiting for it to come back");
+            if let Err(error) = self.detach(&name).await {
+                tracing::error!(pod = name, %error, "cannot take it out");
+            }
+            self.wait_for(pod, "the pod's device is gone".to_owned());
+        }
+        let waiting: Vec<Pod> = self
+            .pods
+            .values()
+            .filter(|entry| entry.place.is_none())
+            .map(|entry| entry.pod.clone())
+            .collect();
+        for pod in waiting {
+            if let Err(error) = self.attach(pod.clone()).await {
+                self.wait_for(pod, error.to_string());
+            }
+        }
+    }
+
+    /// Keeps a pod that cannot be attached now. Says so once for each reason.
+    pub(super) fn wait_for(&mut self, pod: Pod, reason: String) {
+        let known = self.pods.get(&pod.name).and_then(|entry| entry.waits_for.as_deref());
+        if known != Some(&reason) {
+            tracing::warn!(pod = pod.name, reason, "not attached; trying again every second");
+        }
+        let entry = PodEntry { place: None, waits_for: Some(reason), pod };
+        self.pods.insert(entry.pod.name.clone(), entry);
+    }
+}
+
+/// An error with what caused it, in one line.
+pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,62 @@
+//! What the control plane asks of the worker. Each command brings the memory that its answer needs, and takes back
+//! what the worker gives up, so that the worker neither allocates nor frees.
+
+use tokio::sync::oneshot;
+use tsn_core::{ConfigChange, GateStates, LinkSpeed, Schedule};
+
+use super::pod::PodPort;
+use super::snapshot::Snapshot;
+
+/// Why the worker refused a command.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// All places are taken.
+    #[error("the worker has {0} pods, which is its limit; remove one")]
+    NoPlace(usize),
+    /// No such place.
+    #[error("the worker has no pod at place {0}")]
+    NoPod(usize),
+}
+
+/// What becomes of the gates.
+#[derive(Debug)]
+pub struct GateChange {
+    /// `admin-gate-states`.
+    pub admin_gate_states: GateStates,
+    /// `gate-enabled`.
+    pub enabled: bool,
+    /// The new list; `None` keeps the one in force.
+    pub schedule: Option<Box<Schedule>>,
+}
+
+/// What the clock's state does to the frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClockAction {
+    /// Gates are ignored: all open.
+    pub open_gates: bool,
+    /// Frames of these classes are dropped.
+    pub dropped_classes: u8,
+    /// TAI − UTC, known or assumed, in nanoseconds.
+    pub tai_minus_utc_ns: u64,
+}
+
+/// What the control plane asks of the worker.
+#[derive(Debug)]
+pub enum Command<P> {
+    /// Serve a pod; answers with its place.
+    AddPod(Box<PodPort<P>>, oneshot::Sender<Result<usize, Refusal>>),
+    /// Serve it no longer; answers with its port, for the control plane to close.
+    RemovePod(usize, oneshot::Sender<Result<P, Refusal>>),
+    /// Change the gates; answers when the change takes effect.
+    ChangeGates(GateChange, oneshot::Sender<Option<ConfigChange>>),
+    /// The link runs at another speed.
+    SetLinkSpeed(LinkSpeed),
+    /// The link has lost or found its carrier.
+    SetCarrier(bool),
+    /// The clock's state has changed.
+    SetClockAction(ClockAction),
+    /// Fill in what the worker knows.
+    Snapshot(Box<Snapshot>, oneshot::Sender<Box<Snapshot>>),
+    /// Send what is queued, then stop; answers with how many frames had to be dropped at the deadline.
+    Drain(std::time::Duration, oneshot::Sender<u64>),
+}

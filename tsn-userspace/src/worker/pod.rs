@@ -1,0 +1,245 @@
+//! A pod's port in the worker: from a received frame to an arrival at the scheduler.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use tsn_common::{Rule, Stamp, TimeBase, first_match, parse};
+use tsn_core::{Arrival, Launch, TaiTime};
+use tsn_port::{Frame, Port, PortCounters};
+
+use super::histogram::LaunchErrors;
+use crate::config::{CompiledPod, LaunchTimeUse, Treatment};
+
+/// Launch times further ahead than this are refused: nothing that lasts so long belongs into a queue.
+const HORIZON_NS: u64 = 10_000_000_000;
+/// How near to exactly TAI − UTC a launch time must be off to be recognised as taken from the wrong clock.
+const WRONG_CLOCK_WINDOW_NS: u64 = 1_000_000_000;
+
+/// A frame in the scheduler's queues. Dropping it gives its buffer back and its place in the pod's quota.
+#[derive(Debug)]
+pub struct Held<F> {
+    /// The frame.
+    pub frame: F,
+    place: Place,
+}
+
+#[derive(Debug)]
+struct Place(Rc<Cell<u32>>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// What the worker counts for each pod before the scheduler sees a frame.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PodDrops {
+    /// Frames that no rule matched (the rules changed while they were on their way).
+    pub unmatched: u64,
+    /// Frames beyond the pod's quota of waiting frames.
+    pub quota_exceeded: u64,
+    /// Frames with a launch time more than 10 s ahead.
+    pub launch_time_too_far: u64,
+    /// Frames whose launch time is off by TAI − UTC: the application used CLOCK_REALTIME.
+    pub launch_time_wrong_clock: u64,
+}
+
+impl PodDrops {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.unmatched + self.quota_exceeded + self.launch_time_too_far + self.launch_time_wrong_clock
+    }
+}
+
+/// What the worker counts for each stream of a pod.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StreamCounters {
+    /// Frames that were classified as this stream.
+    pub received: u64,
+    /// Frames that the scheduler refused, whatever the cause (the class counts the causes).
+    pub refused: u64,
+    /// Frames that were handed to the uplink.
+    pub sent: u64,
+    /// Of `sent`: frames that left later than launch time plus tolerance.
+    pub sent_late: u64,
+    /// Of `sent`: frames that a stall of the worker touched.
+    pub stalled: u64,
+    /// Departure − launch time of frames with one that no stall touched.
+    pub launch_errors: LaunchErrors,
+}
+
+/// Relation of the clocks at the moment of classification.
+#[derive(Debug, Clone, Copy)]
+pub struct ClockRelation {
+    /// What must be added to CLOCK_MONOTONIC to make it CLOCK_TAI (wrapping).
+    pub tai_minus_monotonic_ns: u64,
+    /// TAI − UTC, known or assumed.
+    pub tai_minus_utc_ns: u64,
+}
+
+/// A pod's port and what the worker must know of the pod.
+#[derive(Debug)]
+pub struct PodPort<P> {
+    port: P,
+    rules: Vec<Rule>,
+    treatments: Vec<Treatment>,
+    frame_quota: u32,
+    drops: PodDrops,
+    streams: Vec<StreamCounters>,
+}
+
+/// A pod's place in the worker: survives the port until the last frame of it has left the queues.
+#[derive(Debug)]
+pub struct PodPlace<P> {
+    /// The pod, while it is attached.
+    pub pod: Option<PodPort<P>>,
+    waiting: Rc<Cell<u32>>,
+}
+
+impl<P> PodPlace<P> {
+    /// A place for this pod.
+    pub fn new(pod: PodPort<P>) -> Self {
+        Self { pod: Some(pod), waiting: Rc::new(Cell::new(0)) }
+    }
+
+    /// Frames of this pod in the queues.
+    pub fn waiting(&self) -> u32 {
+        self.waiting.get()
+    }
+
+    /// Whether another pod can have this place.
+    pub fn is_free(&self) -> bool {
+        self.pod.is_none() && self.waiting() == 0
+    }
+}
+
+impl<P: Port> PodPort<P> {
+    /// Joins a port with what the configuration says of its pod.
+    pub fn new(port: P, pod: &CompiledPod, frame_quota: u32) -> Self {
+        Self {
+            port,
+            rules: pod.attachment.rules.clone(),
+            treatments: pod.treatments.clone(),
+            frame_quota,
+            drops: PodDrops::default(),
+            streams: vec![StreamCounters::default(); pod.treatments.len()],
+        }
+    }
+
+    /// The port.
+    pub fn port(&self) -> &P {
+        &self.port
+    }
+
+    /// The port, of a pod that has been removed.
+    pub fn into_port(self) -> P {
+        self.port
+    }
+
+    /// Counters of the port, the pod's drops, and its streams in the order of the configuration.
+    pub fn counters(&self) -> (PortCounters, PodDrops, &[StreamCounters]) {
+        (self.port.counters(), self.drops, &self.streams)
+    }
+
+    /// The counters of one stream.
+    pub fn stream_mut(&mut self, stream: usize) -> Option<&mut StreamCounters> {
+        self.streams.get_mut(stream)
+    }
+
+    fn classify(&mut self, frame: &P::Frame, clocks: ClockRelation, now: TaiTime) -> Option<(usize, Launch)> {
+        let stamp = frame.stamp();
+        let matched = parse(frame.bytes(), 0, stamp.priority)
+            .and_then(|key| first_match(&self.rules, self.rules.len(), &key));
+        let Some(stream) = matched else {
+            self.drops.unmatched += 1;
+            return None;
+        };
+        let launch = match launch_time(stamp, clocks) {
+            None => Launch::None,
+            Some(time) => match self.treatments[stream].launch_time {
+                LaunchTimeUse::Ignore => Launch::None,
+                LaunchTimeUse::At => Launch::At(time),
+                LaunchTimeUse::By => Launch::By(time),
+            },
+        };
+        if let Some(time) = launch.time() {
+            let distance_ns = time.as_nanos().abs_diff(now.as_nanos());
+            if distance_ns.abs_diff(clocks.tai_minus_utc_ns) < WRONG_CLOCK_WINDOW_NS {
+                self.drops.launch_time_wrong_clock += 1;
+                return None;
+            }
+            if time > now && distance_ns > HORIZON_NS {
+                self.drops.launch_time_too_far += 1;
+                return None;
+            }
+        }
+        Some((stream, launch))
+    }
+}
+
+fn launch_time(stamp: Stamp, clocks: ClockRelation) -> Option<TaiTime> {
+    match stamp.time_base {
+        TimeBase::None => None,
+        TimeBase::Tai => Some(TaiTime::from_nanos(stamp.launch_time_ns)),
+        TimeBase::Monotonic => {
+            Some(TaiTime::from_nanos(stamp.launch_time_ns.wrapping_add(clocks.tai_minus_monotonic_ns)))
+        }
+    }
+}
+
+/// What became of one look at a pod's port.
+#[derive(Debug)]
+pub enum Received<F> {
+    /// Nothing waited.
+    Nothing,
+    /// A frame came and was dropped; its cause has been counted.
+    Dropped,
+    /// A frame for the scheduler; its tag has the stream's number in the pod in the low byte.
+    Arrival(Arrival<Held<F>>),
+}
+
+impl<P: Port> PodPlace<P> {
+    /// Takes the next frame of the pod; `index` is this place's number in the worker.
+    pub fn receive(&mut self, index: usize, clocks: ClockRelation, now: TaiTime) -> Received<P::Frame> {
+        let Some(pod) = &mut self.pod else { return Received::Nothing };
+        let Some(frame) = pod.port.receive() else { return Received::Nothing };
+        let Some((stream, launch)) = pod.classify(&frame, clocks, now) else {
+            return Received::Dropped;
+        };
+        pod.streams[stream].received += 1;
+        if self.waiting.get() >= pod.frame_quota {
+            pod.drops.quota_exceeded += 1;
+            return Received::Dropped;
+        }
+        self.waiting.set(self.waiting.get() + 1);
+        let treatment = pod.treatments[stream];
+        Received::Arrival(Arrival {
+            length_bytes: frame.bytes().len() as u32,
+            frame: Held { frame, place: Place(Rc::clone(&self.waiting)) },
+            class: treatment.class,
+            launch,
+            late: treatment.late,
+            stream: tag(index, stream),
+        })
+    }
+}
+
+impl<F> Held<F> {
+    /// The frame, which no longer counts as waiting.
+    pub fn release(self) -> F {
+        let Self { frame, place } = self;
+        drop(place);
+        frame
+    }
+}
+
+/// The scheduler's tag of a frame: the pod's place and the stream in it.
+pub fn tag(place: usize, stream: usize) -> u32 {
+    (place as u32) << 8 | stream as u32
+}
+
+/// Place and stream of a tag.
+pub fn untag(tag: u32) -> (usize, usize) {
+    ((tag >> 8) as usize, (tag & 0xff) as usize)
+}

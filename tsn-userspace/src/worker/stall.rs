@@ -1,0 +1,129 @@
+//! Times at which the worker's core was taken away.
+
+use std::collections::VecDeque;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tsn_core::{Nanoseconds, TaiTime};
+
+/// Stalls that are kept for reports; older ones are forgotten, but stay counted.
+const KEPT: usize = 16_384;
+
+/// A time in which the worker did not run though it should have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Stall {
+    /// The last sign of the worker before it, TAI nanoseconds.
+    pub begin_ns: u64,
+    /// The first sign after it, or the end of the wake-up that sent the last frame it delayed; TAI nanoseconds.
+    pub end_ns: u64,
+    /// Frames that it touched.
+    pub frames: u32,
+}
+
+/// Finds stalls by reading the clock around everything, and remembers them.
+#[derive(Debug)]
+pub struct StallLog {
+    threshold: Nanoseconds,
+    recent: VecDeque<Stall>,
+    totals: StallTotals,
+}
+
+/// Sums over all stalls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct StallTotals {
+    /// How many.
+    pub count: u64,
+    /// Their lengths together, in nanoseconds.
+    pub total_ns: u64,
+    /// The longest, in nanoseconds.
+    pub longest_ns: u64,
+    /// Frames that they touched.
+    pub frames: u64,
+}
+
+impl StallLog {
+    /// Gaps beyond `threshold` are stalls.
+    pub fn new(threshold: Nanoseconds) -> Self {
+        Self { threshold, recent: VecDeque::with_capacity(KEPT), totals: StallTotals::default() }
+    }
+
+    /// The worker was seen at `begin` and next at `end`. Whether that was a stall.
+    pub fn observe(&mut self, begin: TaiTime, end: TaiTime) -> bool {
+        let gap = end - begin;
+        if gap <= self.threshold {
+            return false;
+        }
+        if self.recent.len() == KEPT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Stall { begin_ns: begin.as_nanos(), end_ns: end.as_nanos(), frames: 0 });
+        self.totals.count += 1;
+        self.totals.total_ns += gap.as_nanos();
+        self.totals.longest_ns = self.totals.longest_ns.max(gap.as_nanos());
+        true
+    }
+
+    /// A frame that should have left at `due` left in a wake-up from `decision` to `left`. Whether a stall touched it:
+    /// the wake-up itself stalled, or the frame came due while the worker was away.
+    pub fn touches(&mut self, due: Option<TaiTime>, decision: TaiTime, left: TaiTime) -> bool {
+        let in_wake = self.observe(decision, left);
+        let Some(last) = self.recent.back_mut() else { return false };
+        let while_away = due.is_some_and(|due| {
+            (last.begin_ns..=last.end_ns).contains(&due.as_nanos()) && left.as_nanos() > last.end_ns
+        });
+        if !in_wake && !while_away {
+            return false;
+        }
+        last.end_ns = last.end_ns.max(left.as_nanos());
+        last.frames += 1;
+        self.totals.frames += 1;
+        true
+    }
+
+    /// The sums so far.
+    pub fn totals(&self) -> StallTotals {
+        self.totals
+    }
+
+    /// The stalls that are remembered, oldest first, appended to `into` as far as its capacity reaches.
+    pub fn copy_recent(&self, into: &mut Vec<Stall>) {
+        let room = into.capacity() - into.len();
+        into.extend(self.recent.iter().skip(self.recent.len().saturating_sub(room)));
+    }
+
+    /// How many stalls are kept at most.
+    pub const fn capacity() -> usize {
+        KEPT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ns: u64) -> TaiTime {
+        TaiTime::from_nanos(ns)
+    }
+
+    #[test]
+    fn a_frame_due_while_the_worker_was_away_is_touched() {
+        let mut log = StallLog::new(Nanoseconds::from_nanos(10_000));
+        assert!(!log.observe(at(0), at(10_000)));
+        assert!(log.observe(at(10_000), at(60_000)));
+        assert!(log.touches(Some(at(20_000)), at(60_100), at(63_000)));
+        assert!(!log.touches(Some(at(70_000)), at(70_000), at(73_000)));
+        assert!(!log.touches(None, at(80_000), at(83_000)));
+        assert_eq!(log.totals(), StallTotals { count: 1, total_ns: 50_000, longest_ns: 50_000, frames: 1 });
+    }
+
+    #[test]
+    fn a_wake_up_that_takes_too_long_touches_its_frame() {
+        let mut log = StallLog::new(Nanoseconds::from_nanos(10_000));
+        assert!(log.touches(None, at(0), at(2_000_000)));
+        let mut stalls = Vec::with_capacity(4);
+        log.copy_recent(&mut stalls);
+        assert_eq!(stalls, [Stall { begin_ns: 0, end_ns: 2_000_000, frames: 1 }]);
+    }
+}

@@ -1,0 +1,22 @@
+//! The programs as they are shipped.
+
+use anyhow::Result;
+
+use crate::{
+    ebpf, setup,
+    step::{cargo, run as run_command, step},
+};
+
+/// Sets up what the build needs and builds kernel programs, then daemon and tools with the release profile.
+///
+/// # Errors
+///
+/// At the first step that fails.
+pub fn run() -> Result<()> {
+    step("setup", setup::run)?;
+    step("kernel programs", ebpf::run)?;
+    step("programs (release)", || {
+        let packages = ["--package", "tsn-userspace", "--package", "tsn-perf"];
+        run_command(cargo(&["build", "--release", "--bins"]).args(packages))
+    })
+}

@@ -1,0 +1,51 @@
+//! What continuous integration runs.
+
+use anyhow::Result;
+
+use crate::{
+    ebpf, fuzz, setup,
+    step::{cargo, need_root, run as run_command, step},
+};
+
+/// Runs all checks; the tests come last, as the command that the README names.
+///
+/// # Errors
+///
+/// At the first step that fails.
+pub fn run() -> Result<()> {
+    need_root("`cargo xtask ci`")?;
+    step("setup", setup::run)?;
+    step("kernel programs", ebpf::run)?;
+    step("formatting", || {
+        run_command(&mut cargo(&["fmt", "--all", "--check"]))?;
+        run_command(&mut cargo(&[
+            "fmt",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--check",
+        ]))
+    })?;
+    step("clippy", || {
+        let packages = [
+            "clippy",
+            "--workspace",
+            "--exclude",
+            "tsn-ebpf",
+            "--all-targets",
+        ];
+        run_command(cargo(&packages).args(["--", "--deny", "warnings"]))
+    })?;
+    step("rustdoc", || {
+        let packages = ["doc", "--workspace", "--exclude", "tsn-ebpf", "--no-deps"];
+        run_command(cargo(&packages).env("RUSTDOCFLAGS", "--deny warnings"))
+    })?;
+    step("fuzzing", || {
+        fuzz::run(&fuzz::Options {
+            seconds: 60,
+            target: None,
+        })
+    })?;
+    step("cargo xtask test", || {
+        run_command(&mut cargo(&["xtask", "test"]))
+    })
+}

@@ -1,0 +1,54 @@
+//! Every developer task: `cargo xtask --help`.
+
+mod bench;
+mod build;
+mod ci;
+mod demo;
+mod ebpf;
+mod fuzz;
+mod setup;
+mod step;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+/// Every developer task of this repository.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Find or install what the build needs: kernel-program toolchain, bpf-linker, Debian packages.
+    Setup,
+    /// Build the kernel programs.
+    Ebpf,
+    /// Set up, and build the programs as they are shipped: tsnd, tsnctl, tsn-perf.
+    Build,
+    /// Set up, build, and run all tests. Needs root for the end-to-end part.
+    Test(test::Options),
+    /// The same traffic through the kernel's path, through tsnd, and through a tsnd that is killed. Needs root.
+    Demo(demo::Options),
+    /// Fuzz everything that parses.
+    Fuzz(fuzz::Options),
+    /// Run the benchmarks of the scheduler.
+    Bench,
+    /// What continuous integration runs: formatting, clippy, rustdoc, fuzzing, tests.
+    Ci,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::Setup => setup::run(),
+        Task::Ebpf => ebpf::run(),
+        Task::Build => build::run(),
+        Task::Test(options) => test::run(&options),
+        Task::Demo(options) => demo::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
+        Task::Bench => bench::run(),
+        Task::Ci => ci::run(),
+    }
+}
