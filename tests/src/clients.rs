@@ -61,17 +61,6 @@ pub fn python<S: AsRef<OsStr>>(
     Process::spawn("python3", command)
 }
 
-/// Debian's `isochron` in a namespace, with these arguments.
-///
-/// # Errors
-///
-/// When it is not installed (`cargo xtask setup` does that).
-pub fn isochron<S: AsRef<OsStr>>(namespace: &Namespace, arguments: &[S]) -> Result<Process> {
-    let mut command = namespace.command("isochron");
-    command.args(arguments);
-    Process::spawn("isochron", command)
-}
-
 /// Netsniff-ng's `trafgen` in a namespace: sends `count` frames made of `bytes`, one every `gap_us` microseconds.
 ///
 /// # Errors

@@ -126,7 +126,9 @@ impl Network {
         self.far
             .namespace
             .batch("bridge", &uplink_entry("delete"))?;
-        self.near.namespace.batch("bridge", &uplink_entry("add"))?;
+        self.near
+            .namespace
+            .batch("bridge", &uplink_entry("replace"))?;
         pod.host_end = format!("moved-{}", pod.host_end);
         self.attach(&self.far, &pod)?;
         self.far.pods.push(pod);
@@ -147,11 +149,12 @@ impl Network {
         };
         other.namespace.batch(
             "bridge",
-            &format!("fdb add {} dev {UPLINK} master static\n", pod.mac),
+            &format!("fdb replace {} dev {UPLINK} master static\n", pod.mac),
         )
     }
 
-    /// The veth between a node and a pod, with all that is static about it.
+    /// The veth between a node and a pod, with all that is static about it. Forwarding entries are replaced, since a
+    /// bridge may have learnt them before.
     fn attach(&self, node: &Node, pod: &Pod) -> Result<()> {
         let Pod {
             host_end,
@@ -172,7 +175,7 @@ impl Network {
             .batch("ip", &format!("link set {host_end} master {BRIDGE} up\n"))?;
         node.namespace.batch(
             "bridge",
-            &format!("fdb add {mac} dev {host_end} master static\n"),
+            &format!("fdb replace {mac} dev {host_end} master static\n"),
         )?;
         let mut lines = format!(
             "link set {POD_INTERFACE} up\n\

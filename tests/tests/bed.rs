@@ -113,3 +113,26 @@ fn a_moved_pod_is_reached_where_it_is_and_a_deleted_one_is_gone() {
     })
     .unwrap();
 }
+
+#[test]
+fn python_sends_with_priority_and_launch_time() {
+    const PROGRAM: &str = "
+import socket, struct, sys, time
+CLOCK_TAI, SO_TXTIME = 11, 61
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, 6)
+sock.setsockopt(socket.SOL_SOCKET, SO_TXTIME, struct.pack('iI', CLOCK_TAI, 0))
+for _ in range(50):
+    launch_time = time.clock_gettime_ns(CLOCK_TAI) + 500_000
+    ancillary = [(socket.SOL_SOCKET, SO_TXTIME, struct.pack('Q', launch_time))]
+    sock.sendmsg([b'python'], ancillary, 0, (sys.argv[1], int(sys.argv[2])))
+";
+    let network = Network::new(1).unwrap();
+    let wire = Capture::start(&network.far.namespace, UPLINK).unwrap();
+    let (near, far) = (&network.near.pods[0], &network.far.pods[0]);
+    let arguments = [far.ipv4.to_string(), PORT.to_string()];
+    let process = clients::python(&near.namespace, PROGRAM, &arguments).unwrap();
+    process.finish(BOUND).unwrap();
+    let is_ours = |frame: &CapturedFrame| frame.udp_destination() == Some(PORT);
+    wait_until("50 frames on the wire", BOUND, || wire.count(is_ours) == 50).unwrap();
+}

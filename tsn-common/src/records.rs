@@ -143,7 +143,7 @@ impl Metadata {
 
 /// What the kernel programs must know of a pod: the value of the pod map.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PodPolicy {
     /// Shared by the pod's stamp and redirect program; random, never shown.
     pub secret: u64,

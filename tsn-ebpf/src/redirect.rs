@@ -18,8 +18,8 @@ const QUEUE: u32 = 0;
 #[xdp]
 pub fn redirect(ctx: XdpContext) -> u32 {
     let slot = SLOT.load();
-    let Some(policy) = POLICIES.get(slot) else {
-        return XDP_PASS;
+    let Some(policy) = POLICIES.get(slot).filter(|policy| policy.secret != 0) else {
+        return XDP_PASS; // the slot is not in use
     };
     let stamp = match take_stamp(&ctx, policy.secret) {
         Front::Ordinary => None,

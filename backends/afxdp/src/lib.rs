@@ -11,12 +11,12 @@ mod backend;
 mod checksum;
 mod error;
 mod port;
-pub mod programs;
+mod programs;
 mod socket;
 mod umem;
 
 pub use backend::{AfxdpBackend, AfxdpConfig};
 pub use error::{BackendError, SocketError};
 pub use port::{AfxdpPort, WakeError};
-pub use programs::{AttachedPod, ProgramError, Programs};
+pub use programs::{AttachedPod, ProgramError, ProgramLog, Programs};
 pub use umem::AfxdpFrame;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
 
 use tsn_port::{Capabilities, Frame, Port, PortCounters};
 
@@ -12,6 +13,8 @@ use crate::umem::AfxdpFrame;
 /// Bytes that the kernel lets a frame have beyond the MTU: Ethernet header and one VLAN tag.
 const HEADER_BYTES: usize = 14 + 4;
 
+const SHORTEST_FRAME_BYTES: usize = 14;
+
 /// Why [`AfxdpPort::wake`](Port::wake) failed. The frames stay in the ring.
 #[derive(Debug, thiserror::Error)]
 pub enum WakeError {
@@ -19,19 +22,19 @@ pub enum WakeError {
     #[error("{device} is down; its frames wait until it is up again")]
     DeviceDown {
         /// The device.
-        device: String,
+        device: Arc<str>,
     },
     /// The device no longer exists.
     #[error("{device} is gone; close the port and open it anew when the device is back")]
     DeviceGone {
         /// The device.
-        device: String,
+        device: Arc<str>,
     },
     /// The kernel refused for another reason.
     #[error("the kernel does not transmit on {device}")]
     Transmit {
         /// The device.
-        device: String,
+        device: Arc<str>,
         /// The kernel's reason.
         source: io::Error,
     },
@@ -39,11 +42,11 @@ pub enum WakeError {
 
 /// An AF_XDP socket on queue 0 of a device, in copy mode.
 ///
-/// Closing (dropping) it takes the kernel some milliseconds; do that outside of the worker's loop. A frame that the
-/// kernel still had to send is then lost.
+/// Closing (dropping) it takes the kernel some milliseconds; do that outside of the worker's loop. Drain it
+/// before: what waits in its rings is lost, and a frame that a device is just reading may go out with another content.
 pub struct AfxdpPort {
     socket: Socket,
-    device: String,
+    device: Arc<str>,
     complete_checksums: bool,
     max_frame_bytes: usize,
     counters: PortCounters,
@@ -66,16 +69,11 @@ impl AfxdpPort {
             .min(mtu_bytes as usize + HEADER_BYTES);
         Self {
             socket,
-            device: device.to_owned(),
+            device: device.into(),
             complete_checksums,
             max_frame_bytes,
             counters: PortCounters::default(),
         }
-    }
-
-    /// Chunks of the shared memory that neither a frame nor a port holds.
-    pub fn free_chunks(&self) -> usize {
-        self.socket.umem().free_chunks()
     }
 
     fn reclaim(&mut self) {
@@ -83,7 +81,7 @@ impl AfxdpPort {
     }
 
     fn wake_error(&self, source: io::Error) -> WakeError {
-        let device = self.device.clone();
+        let device = Arc::clone(&self.device);
         match source.raw_os_error() {
             Some(libc::ENETDOWN) => WakeError::DeviceDown { device },
             Some(libc::ENXIO | libc::ENODEV) => WakeError::DeviceGone { device },
@@ -145,8 +143,12 @@ impl Port for AfxdpPort {
         Ok(())
     }
 
+    /// Also `None` for less than an Ethernet header, which the kernel would not send.
     fn allocate(&mut self, length_bytes: usize) -> Option<AfxdpFrame> {
-        AfxdpFrame::new(self.socket.umem(), length_bytes)
+        let lengths = SHORTEST_FRAME_BYTES..=self.max_frame_bytes;
+        lengths
+            .contains(&length_bytes)
+            .then(|| AfxdpFrame::new(self.socket.umem(), length_bytes))?
     }
 
     fn readable(&self) -> Option<RawFd> {

@@ -198,11 +198,16 @@ pub struct AfxdpFrame {
 }
 
 impl AfxdpFrame {
-    /// A new frame of `length_bytes` with whatever the chunk held; `None` without a free chunk or if it does not fit.
+    /// A new frame of `length_bytes` with whatever the chunk held; `None` without a free chunk.
+    ///
+    /// # Panics
+    ///
+    /// If the length is beyond [`Umem::capacity_bytes`].
     pub(crate) fn new(umem: &Arc<Umem>, length_bytes: usize) -> Option<Self> {
-        if length_bytes > umem.capacity_bytes() {
-            return None;
-        }
+        assert!(
+            length_bytes <= umem.capacity_bytes(),
+            "{length_bytes} bytes do not fit a chunk"
+        );
         let mut descriptor = umem.take()?;
         // SAFETY: the descriptor is of this region, and its chunk has just been taken from the free list, so nobody
         // else uses it.
@@ -221,7 +226,8 @@ impl AfxdpFrame {
     /// # Safety
     ///
     /// The descriptor is of `umem`, describes what the kernel has written, and its chunk now belongs to the caller.
-    pub(crate) unsafe fn received(umem: &Arc<Umem>, descriptor: FrameDesc) -> Self {
+    pub(crate) unsafe fn received(umem: &Arc<Umem>, mut descriptor: FrameDesc) -> Self {
+        descriptor.set_options(0); // they would mean something else in a transmit ring
         let mut frame = Self {
             umem: Arc::clone(umem),
             descriptor,

@@ -4,10 +4,11 @@ mod bed;
 
 use std::io::IoSlice;
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use bed::{Bed, HOST_END, POD, POD_END};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg, setsockopt, sockopt};
 use tsn_afxdp::{AfxdpBackend, AfxdpConfig, AfxdpFrame, BackendError, SocketError, WakeError};
 use tsn_port::conformance::TestBed;
@@ -174,13 +175,38 @@ fn a_pod_can_be_detached_and_attached_again() {
 }
 
 #[test]
+fn the_descriptor_becomes_readable_when_a_frame_arrives() {
+    let mut bed = Bed::new();
+    let readable = |bed: &Bed, timeout: PollTimeout| {
+        assert_eq!(
+            bed.receiver.readable(),
+            Some(bed.receiver.as_fd().as_raw_fd())
+        );
+        let mut polled = [PollFd::new(bed.receiver.as_fd(), PollFlags::POLLIN)];
+        poll(&mut polled, timeout).expect("poll") > 0
+    };
+    // The kernel's own first frames may still come in: each must be there to receive.
+    while readable(&bed, PollTimeout::ZERO) {
+        assert!(
+            bed.receiver.receive().is_some(),
+            "readable, but nothing is there"
+        );
+        while bed.receiver.receive().is_some() {}
+    }
+    transmit(&mut bed, 0xee);
+    bed.sender.wake().expect("wake");
+    assert!(readable(&bed, PollTimeout::from(10_000u16)));
+    receive(&mut bed, |bytes| bytes[0] == 0xee);
+}
+
+#[test]
 fn a_device_that_is_down_keeps_its_frames() {
     let mut bed = Bed::new();
     transmit(&mut bed, 0xee);
     bed.namespaces
         .in_pod(|| bed::run(&format!("ip link set {POD_END} down")));
     assert!(
-        matches!(bed.sender.wake(), Err(WakeError::DeviceDown { device }) if device == POD_END)
+        matches!(bed.sender.wake(), Err(WakeError::DeviceDown { device }) if *device == *POD_END)
     );
     bed.namespaces
         .in_pod(|| bed::run(&format!("ip link set {POD_END} up")));
@@ -195,7 +221,7 @@ fn a_device_that_is_gone_is_said_and_can_come_back() {
     transmit(&mut bed, 0xee);
     bed::run(&format!("ip link delete {HOST_END}"));
     assert!(
-        matches!(bed.sender.wake(), Err(WakeError::DeviceGone { device }) if device == POD_END)
+        matches!(bed.sender.wake(), Err(WakeError::DeviceGone { device }) if *device == *POD_END)
     );
     while bed.receiver.receive().is_some() {} // what had arrived before; then nothing, and no failure
     assert!(!bed.backend.is_attached(POD));

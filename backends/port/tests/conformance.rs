@@ -1,11 +1,13 @@
 //! The suite on the ports without a device.
 
+use std::os::fd::RawFd;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use tsn_port::Port;
 use tsn_port::conformance::{self, TestBed};
 use tsn_port::fault::{FaultPort, Faults};
 use tsn_port::loopback::{LoopbackFrame, LoopbackPort, pair};
+use tsn_port::{Capabilities, Frame, Port, PortCounters};
 
 struct Bed<P> {
     sender: P,
@@ -50,31 +52,35 @@ fn a_fault_port_without_faults_conforms() {
     });
 }
 
-/// A receiver that breaks one promise; the suite must notice.
-fn broken_receiver(faults: Faults) -> Result<(), String> {
+/// Runs the suite on ports of which something breaks a promise; gives the message of its panic.
+fn violation<P: Port<Frame = LoopbackFrame>>(bed: Bed<P>) -> String {
+    let bed = AssertUnwindSafe(bed);
+    let panic = std::panic::catch_unwind(|| {
+        let mut bed = bed;
+        conformance::run(&mut *bed);
+    })
+    .expect_err("the suite noticed nothing");
+    panic.downcast_ref::<String>().cloned().unwrap_or_default()
+}
+
+fn violation_with_faults(faults: Faults) -> String {
     let (sender, receiver) = pair(64);
     let copy: fn(&LoopbackFrame) -> Option<LoopbackFrame> = LoopbackFrame::duplicate;
     let sender = FaultPort::new(sender, Faults::default(), copy);
     let receiver = FaultPort::new(receiver, faults, copy);
-    let bed = std::panic::AssertUnwindSafe(Bed {
+    violation(Bed {
         sender,
         receiver,
         loopback: FaultPort::inner,
-    });
-    std::panic::catch_unwind(|| {
-        let mut bed = bed;
-        conformance::run(&mut *bed);
     })
-    .map_err(|panic| panic.downcast_ref::<String>().cloned().unwrap_or_default())
 }
 
 #[test]
 fn the_suite_notices_a_duplicated_frame() {
-    let faults = Faults {
+    let message = violation_with_faults(Faults {
         duplicate_per_mille: 10,
         ..Faults::default()
-    };
-    let message = broken_receiver(faults).expect_err("a frame arrived twice");
+    });
     assert!(message.contains("arrived twice"), "{message}");
 }
 
@@ -85,16 +91,93 @@ fn the_suite_notices_a_frame_out_of_order() {
         delay_receives: 2,
         ..Faults::default()
     };
-    let message = broken_receiver(faults).expect_err("a frame was overtaken");
+    let message = violation_with_faults(faults);
     assert!(message.contains("against the order"), "{message}");
 }
 
 #[test]
 fn the_suite_notices_an_uncounted_loss() {
-    let faults = Faults {
+    let message = violation_with_faults(Faults {
         lose_per_mille: 10,
         ..Faults::default()
-    };
-    let message = broken_receiver(faults).expect_err("a frame was lost");
+    });
     assert!(message.contains("not conserved"), "{message}");
+}
+
+/// A port that does something to what it receives.
+struct Altered<P> {
+    inner: P,
+    received: fn(LoopbackFrame) -> LoopbackFrame,
+}
+
+impl<P: Port<Frame = LoopbackFrame>> Port for Altered<P> {
+    type Frame = LoopbackFrame;
+    type Error = P::Error;
+
+    fn receive(&mut self) -> Option<LoopbackFrame> {
+        self.inner.receive().map(self.received)
+    }
+
+    fn transmit(&mut self, frame: LoopbackFrame) -> Result<(), LoopbackFrame> {
+        self.inner.transmit(frame)
+    }
+
+    fn wake(&mut self) -> Result<(), P::Error> {
+        self.inner.wake()
+    }
+
+    fn allocate(&mut self, length_bytes: usize) -> Option<LoopbackFrame> {
+        self.inner.allocate(length_bytes)
+    }
+
+    fn readable(&self) -> Option<RawFd> {
+        self.inner.readable()
+    }
+
+    fn counters(&self) -> PortCounters {
+        self.inner.counters()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+}
+
+fn violation_with(received: fn(LoopbackFrame) -> LoopbackFrame) -> String {
+    let (sender, receiver) = pair(64);
+    let sender = Altered {
+        inner: sender,
+        received: |frame| frame,
+    };
+    let receiver = Altered {
+        inner: receiver,
+        received,
+    };
+    violation(Bed {
+        sender,
+        receiver,
+        loopback: |port| &port.inner,
+    })
+}
+
+#[test]
+fn the_suite_notices_a_changed_byte() {
+    let message = violation_with(|mut frame| {
+        let last = frame.bytes().len() - 1;
+        frame.bytes_mut()[last] ^= u8::from(last == 1000);
+        frame
+    });
+    assert!(message.contains("byte 1000 changed"), "{message}");
+}
+
+#[test]
+fn the_suite_notices_a_lost_buffer() {
+    let message = violation_with(|frame| {
+        let copy = frame.duplicate().expect("a free buffer");
+        if frame.bytes().len() == 1000 {
+            std::mem::forget(frame);
+        }
+        copy
+    });
+    assert!(message.contains("buffers leaked"), "{message}");
 }

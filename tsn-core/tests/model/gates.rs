@@ -179,23 +179,21 @@ impl ModelGates {
 
 /// The states at `t`: the last of the timeline that began at or before it.
 pub fn states_at(timeline: &Timeline, t: u64) -> GateStates {
-    GateStates(
-        timeline
-            .iter()
-            .rev()
-            .find(|(start, _)| *start <= t)
-            .unwrap()
-            .1,
-    )
+    GateStates(timeline[first_after(timeline, t) - 1].1)
 }
 
 /// The first instant after `t` at which the class's gate is in another state.
 pub fn next_change(timeline: &Timeline, class: TrafficClass, t: u64) -> Option<u64> {
     let open = states_at(timeline, t).is_open(class);
-    timeline
-        .iter()
-        .find(|(start, _)| *start > t && states_at(timeline, *start).is_open(class) != open)
+    let mut later = timeline[first_after(timeline, t)..].iter();
+    later
+        .find(|(_, states)| GateStates(*states).is_open(class) != open)
         .map(|(start, _)| *start)
+}
+
+/// The index of the first change after `t`.
+pub fn first_after(timeline: &Timeline, t: u64) -> usize {
+    timeline.partition_point(|(start, _)| *start <= t)
 }
 
 /// The cycle time in nanoseconds as a fraction.

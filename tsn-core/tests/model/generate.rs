@@ -67,7 +67,7 @@ fn states() -> impl Strategy<Value = u8> {
 /// Half of them with a cycle time of its own, in quarters or thirds of a nanosecond.
 fn cycle_time() -> impl Strategy<Value = Option<CycleTime>> {
     prop::option::of(
-        (1_u32..=4, 40_u32..8_000, 0_u32..4).prop_map(|(divisor, whole, part)| CycleTime {
+        (1_u32..=4, 150_u32..8_000, 0_u32..4).prop_map(|(divisor, whole, part)| CycleTime {
             numerator: whole * divisor + part,
             denominator: divisor * 1_000_000_000,
         }),
@@ -84,7 +84,13 @@ fn schedule(start: u64) -> impl Strategy<Value = ScheduleParameters> {
         6 => (0..50_000_u64).prop_map(move |offset| (start + offset).saturating_sub(15_000)),
     ];
     let extension = prop_oneof![Just(0), 0..12_000_u64];
-    let entries = prop::collection::vec(entry, 1..7);
+    // The last entry is long enough that the model need not walk thousands of cycles.
+    let entries = prop::collection::vec(entry, 1..7).prop_map(|mut entries| {
+        if let Some(last) = entries.last_mut() {
+            last.time_interval = last.time_interval + Nanoseconds::from_nanos(150);
+        }
+        entries
+    });
     (base, cycle_time(), extension, entries).prop_map(|(base, cycle_time, extension, entries)| {
         ScheduleParameters {
             base_time: TaiTime::from_nanos(base),

@@ -2,7 +2,7 @@
 
 use tsn_core::{ClassCounters, DropCause, LateAction, Launch, TrafficClass, Window};
 
-use crate::gates::{ModelGates, Timeline, next_change, states_at};
+use crate::gates::{ModelGates, Timeline, first_after, next_change, states_at};
 use crate::generate::{Action, Frame, Run, arrival};
 
 /// Frame number and the instant at which it starts.
@@ -189,14 +189,20 @@ impl ModelPort<'_> {
             .iter()
             .filter_map(|(_, frame)| frame.launch.time())
             .map(|t| t.as_nanos());
-        let expiries = self
-            .queued
-            .iter()
-            .filter_map(|(_, frame)| Some((frame.launch.time()? + frame.tolerance).as_nanos() + 1));
-        let changes = self.timeline.iter().map(|(t, _)| *t);
+        let expiries = self.queued.iter().filter_map(|(_, frame)| {
+            Some(
+                (frame.launch.time()? + frame.tolerance)
+                    .as_nanos()
+                    .saturating_add(1),
+            )
+        });
+        let change = self
+            .timeline
+            .get(first_after(&self.timeline, now))
+            .map(|(t, _)| *t);
         let candidates = launches
             .chain(expiries)
-            .chain(changes)
+            .chain(change)
             .chain([self.busy_until]);
         candidates.filter(|t| *t > now).min()
     }

@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use sd_notify::NotifyState;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 use tracing_subscriber::EnvFilter;
@@ -95,12 +97,18 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match arguments.backend {
         BackendName::Afxdp => {
-            let backend = AfxdpBackend::open(&AfxdpConfig {
+            let mut backend = AfxdpBackend::open(&AfxdpConfig {
                 pin_dir: arguments.pin_dir.clone(),
                 heartbeat_timeout: configuration.worker.heartbeat_timeout.as_duration(),
                 chunks: configuration.worker.frame_buffers,
+                chunk_bytes: configuration.worker.frame_buffer_bytes,
                 ..AfxdpConfig::default()
             })?;
+            match backend.programs_mut().take_logs() {
+                Ok(Some(log)) => drop(runtime.spawn(forward_program_log(log))),
+                Ok(None) => tracing::warn!("the kernel programs' log belongs to another process"),
+                Err(error) => tracing::warn!(%error, "the kernel programs' log cannot be read"),
+            }
             runtime.block_on(serve(arguments, "afxdp", configuration, backend))
         }
     }
@@ -158,6 +166,21 @@ async fn serve<B: Backend + 'static>(
     std::fs::remove_file(&arguments.control)
         .with_context(|| format!("--control {}", arguments.control.display()))?;
     Ok(())
+}
+
+/// Puts what the kernel programs log into the daemon's own log.
+async fn forward_program_log(log: tsn_afxdp::ProgramLog) {
+    let mut log = match AsyncFd::register_with_interest(log, Interest::READABLE) {
+        Ok(log) => log,
+        Err(error) => {
+            tracing::warn!(%error, "the kernel programs' log cannot be followed");
+            return;
+        }
+    };
+    while let Ok(mut readable) = log.readable_mut().await {
+        readable.get_inner_mut().flush();
+        readable.clear_ready();
+    }
 }
 
 fn notify(state: &[NotifyState<'_>]) {

@@ -82,8 +82,10 @@ pub struct WorkerSettings {
     pub stall_threshold: Interval,
     /// Without a sign of life from the worker for so long, the kernel programs use the kernel path (default 10 ms).
     pub heartbeat_timeout: Interval,
-    /// Frame buffers shared by all ports (default 8192, each 2 KiB or 4 KiB by the MTU).
+    /// Frame buffers shared by all ports (default 16384). Each pod keeps 512 of them ready to receive into.
     pub frame_buffers: u32,
+    /// Bytes of a frame buffer: 2048 (default) for an MTU of up to 1770, 4096 beyond it.
+    pub frame_buffer_bytes: u32,
 }
 
 impl Default for WorkerSettings {
@@ -94,7 +96,8 @@ impl Default for WorkerSettings {
             realtime_priority: None,
             stall_threshold: Interval::from_us(10),
             heartbeat_timeout: Interval::from_us(10_000),
-            frame_buffers: 8_192,
+            frame_buffers: 16_384,
+            frame_buffer_bytes: 2_048,
         }
     }
 }
@@ -195,10 +198,16 @@ impl WorkerSettings {
                 format!("{} ns is shorter than any wake-up; at least 1us", self.stall_threshold.ns),
             ));
         }
-        if !(512..=1_048_576).contains(&self.frame_buffers) {
+        if ![2_048, 4_096].contains(&self.frame_buffer_bytes) {
+            return Err(ConfigurationError::value(
+                field("frame-buffer-bytes"),
+                format!("{} is neither 2048 nor 4096", self.frame_buffer_bytes),
+            ));
+        }
+        if !(2_048..=1_048_576).contains(&self.frame_buffers) {
             return Err(ConfigurationError::value(
                 field("frame-buffers"),
-                format!("{} is outside 512 to 1048576", self.frame_buffers),
+                format!("{} is outside 2048 to 1048576", self.frame_buffers),
             ));
         }
         Ok(())

@@ -49,16 +49,16 @@ pub struct StreamSelection {
     /// What the socket's launch time means: `at` (default), `by` (a deadline), or `ignore`.
     #[serde(default)]
     pub launch_time: LaunchTimeUse,
-    /// How much after its launch time a frame may still leave without being late (default 0).
-    #[serde(default = "no_tolerance")]
+    /// How much after its launch time a frame may still leave without being late (default 20 µs).
+    #[serde(default = "late_tolerance")]
     pub late_tolerance: Interval,
     /// What happens to a late frame: `drop` (default) or `send`. Counted either way.
     #[serde(default)]
     pub late: LateAction,
 }
 
-const fn no_tolerance() -> Interval {
-    Interval::from_ns(0)
+const fn late_tolerance() -> Interval {
+    Interval::from_us(20)
 }
 
 /// What the socket's launch time means.

@@ -6,6 +6,7 @@
 pub mod command;
 pub mod histogram;
 pub mod lead;
+mod median;
 pub mod pod;
 mod probe;
 pub mod sleep;
@@ -25,6 +26,7 @@ use crate::clock::{tai_minus_monotonic_ns, tai_now};
 use crate::config::{CompiledGates, PollMode};
 use command::{ClockAction, Command, GateChange, Refusal};
 use lead::Lead;
+use median::RunningMedian;
 use pod::{ClockRelation, Held, PodPlace, PodPort, Received, untag};
 use sleep::Sleeper;
 use snapshot::{GatesSnapshot, PodSnapshot, Snapshot, UplinkSnapshot};
@@ -107,12 +109,13 @@ impl<P: Port> Worker<P> {
         let mut uplink = parts.uplink;
         let mut durations_ns = probe::wake_up_durations_ns(&mut uplink, parts.lead_probes);
         let lead = Lead::from_probes(&mut durations_ns);
+        let usual_wake_up = RunningMedian::from_durations_ns(&mut durations_ns);
         let now = tai_now();
         let mut scheduler = Scheduler::new(parts.scheduler);
         scheduler.set_admin_gate_states(parts.gates.admin_gate_states);
         scheduler.set_enabled(now, parts.gates.enabled);
         if let Some(schedule) = parts.gates.schedule {
-            scheduler.configure(now, schedule);
+            drop(scheduler.configure(now, schedule).superseded);
         }
         let clock_action = ClockAction::default();
         Self {
@@ -126,7 +129,7 @@ impl<P: Port> Worker<P> {
             carrier: true,
             link_tried_at: now,
             lead,
-            stalls: StallLog::new(parts.stall_threshold),
+            stalls: StallLog::new(parts.stall_threshold, usual_wake_up),
             places: Vec::with_capacity(MAX_PLACES),
             next_place: 0,
             clocks: ClockRelation {
@@ -164,7 +167,7 @@ impl<P: Port> Worker<P> {
             if self.transmit(now) {
                 continue;
             }
-            let next = self.scheduler.next_event(now);
+            let next = self.scheduler.next_event(now + self.lead.get()).map(|next| next - self.lead.get());
             if next.is_some_and(|next| next <= now + HOLD_STILL) {
                 std::hint::spin_loop();
                 continue;
@@ -186,7 +189,7 @@ impl<P: Port> Worker<P> {
 
     /// Sends the frame whose moment it is, if there is one.
     fn transmit(&mut self, now: TaiTime) -> bool {
-        let Some(departure) = self.scheduler.dequeue(now) else { return false };
+        let Some(departure) = self.scheduler.dequeue(now + self.lead.get()) else { return false };
         if self.clock_action.dropped_classes & 1 << departure.class.as_u8() != 0 {
             self.uplink_state.dropped_clock_lost += 1;
             return true;
@@ -217,16 +220,10 @@ impl<P: Port> Worker<P> {
         }
         self.scheduler.departed(class, left + (end - start), gate_close);
         let (place, stream) = untag(stream);
-        if let Some(pod) = self.places.get_mut(place).and_then(|place| place.pod.as_mut())
-            && let Some(counters) = pod.stream_mut(stream)
-        {
-            counters.sent += 1;
-            counters.sent_late += u64::from(late_by > Nanoseconds::ZERO);
-            counters.stalled += u64::from(stalled);
-            if let (false, Some(launch_time)) = (stalled, launch_time) {
-                let error_ns = left.as_nanos() as i64 - launch_time.as_nanos() as i64;
-                counters.launch_errors.record(error_ns);
-            }
+        if let Some(pod) = self.places.get_mut(place).and_then(|place| place.pod.as_mut()) {
+            let error_ns =
+                launch_time.map(|time| left.as_nanos() as i64 - time.as_nanos() as i64);
+            pod.count_sent(stream, late_by, stalled, error_ns);
         }
         true
     }
@@ -258,9 +255,8 @@ impl<P: Port> Worker<P> {
                         let (_, stream) = untag(arrival.stream);
                         if self.scheduler.enqueue(now, arrival).is_err()
                             && let Some(pod) = &mut self.places[index].pod
-                            && let Some(counters) = pod.stream_mut(stream)
                         {
-                            counters.refused += 1;
+                            pod.count_refused(stream);
                         }
                     }
                 }
@@ -278,6 +274,8 @@ impl<P: Port> Worker<P> {
             // Freed here only if the control plane has not taken the last sixteen.
             let _ = self.retired.try_send(schedule);
         }
+        // Nothing waits to be sent, so this only takes back the buffers of what has left.
+        self.uplink_state.up &= self.uplink.wake().is_ok();
         if self.poll_mode == PollMode::Busy {
             std::hint::spin_loop();
             return;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use tsn_common::{Rule, Stamp, TimeBase, first_match, parse};
-use tsn_core::{Arrival, Launch, TaiTime};
+use tsn_core::{Arrival, Launch, Nanoseconds, TaiTime};
 use tsn_port::{Frame, Port, PortCounters};
 
 use super::histogram::LaunchErrors;
@@ -142,9 +142,29 @@ impl<P: Port> PodPort<P> {
         (self.port.counters(), self.drops, &self.streams)
     }
 
-    /// The counters of one stream.
-    pub fn stream_mut(&mut self, stream: usize) -> Option<&mut StreamCounters> {
-        self.streams.get_mut(stream)
+    /// The scheduler refused a frame of this stream.
+    pub fn count_refused(&mut self, stream: usize) {
+        if let Some(counters) = self.streams.get_mut(stream) {
+            counters.refused += 1;
+        }
+    }
+
+    /// A frame of this stream was handed to the uplink, so late; `error_ns` is departure − launch time.
+    pub fn count_sent(
+        &mut self,
+        stream: usize,
+        late_by: Nanoseconds,
+        stalled: bool,
+        error_ns: Option<i64>,
+    ) {
+        // A stream that is no longer there: the pod was replaced while its frame waited.
+        let Some(counters) = self.streams.get_mut(stream) else { return };
+        counters.sent += 1;
+        counters.sent_late += u64::from(late_by > self.treatments[stream].late.tolerance);
+        counters.stalled += u64::from(stalled);
+        if let (false, Some(error_ns)) = (stalled, error_ns) {
+            counters.launch_errors.record(error_ns);
+        }
     }
 
     fn classify(&mut self, frame: &P::Frame, clocks: ClockRelation, now: TaiTime) -> Option<(usize, Launch)> {

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tsn_core::{Nanoseconds, TaiTime};
 
+use super::median::RunningMedian;
+
 /// Stalls that are kept for reports; older ones are forgotten, but stay counted.
 const KEPT: usize = 16_384;
 
@@ -25,6 +27,8 @@ pub struct Stall {
 #[derive(Debug)]
 pub struct StallLog {
     threshold: Nanoseconds,
+    /// What a wake-up takes when nothing is wrong, the receiver's work on a virtual device included.
+    usual_wake_up: RunningMedian,
     recent: VecDeque<Stall>,
     totals: StallTotals,
 }
@@ -44,15 +48,19 @@ pub struct StallTotals {
 }
 
 impl StallLog {
-    /// Gaps beyond `threshold` are stalls.
-    pub fn new(threshold: Nanoseconds) -> Self {
-        Self { threshold, recent: VecDeque::with_capacity(KEPT), totals: StallTotals::default() }
+    /// Gaps beyond `threshold` are stalls, and wake-ups that take so much longer than usual.
+    pub fn new(threshold: Nanoseconds, usual_wake_up: RunningMedian) -> Self {
+        Self { threshold, usual_wake_up, recent: VecDeque::with_capacity(KEPT), totals: StallTotals::default() }
     }
 
     /// The worker was seen at `begin` and next at `end`. Whether that was a stall.
     pub fn observe(&mut self, begin: TaiTime, end: TaiTime) -> bool {
+        self.observe_beyond(self.threshold, begin, end)
+    }
+
+    fn observe_beyond(&mut self, threshold: Nanoseconds, begin: TaiTime, end: TaiTime) -> bool {
         let gap = end - begin;
-        if gap <= self.threshold {
+        if gap <= threshold {
             return false;
         }
         if self.recent.len() == KEPT {
@@ -68,7 +76,9 @@ impl StallLog {
     /// A frame that should have left at `due` left in a wake-up from `decision` to `left`. Whether a stall touched it:
     /// the wake-up itself stalled, or the frame came due while the worker was away.
     pub fn touches(&mut self, due: Option<TaiTime>, decision: TaiTime, left: TaiTime) -> bool {
-        let in_wake = self.observe(decision, left);
+        let threshold = self.threshold + Nanoseconds::from_nanos(self.usual_wake_up.ns());
+        let in_wake = self.observe_beyond(threshold, decision, left);
+        self.usual_wake_up.observe((left - decision).as_nanos());
         let Some(last) = self.recent.back_mut() else { return false };
         let while_away = due.is_some_and(|due| {
             (last.begin_ns..=last.end_ns).contains(&due.as_nanos()) && left.as_nanos() > last.end_ns
@@ -109,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_frame_due_while_the_worker_was_away_is_touched() {
-        let mut log = StallLog::new(Nanoseconds::from_nanos(10_000));
+        let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), RunningMedian::default());
         assert!(!log.observe(at(0), at(10_000)));
         assert!(log.observe(at(10_000), at(60_000)));
         assert!(log.touches(Some(at(20_000)), at(60_100), at(63_000)));
@@ -120,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_wake_up_that_takes_too_long_touches_its_frame() {
-        let mut log = StallLog::new(Nanoseconds::from_nanos(10_000));
+        let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), RunningMedian::default());
         assert!(log.touches(None, at(0), at(2_000_000)));
         let mut stalls = Vec::with_capacity(4);
         log.copy_recent(&mut stalls);

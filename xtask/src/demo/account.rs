@@ -30,7 +30,7 @@ pub struct Stall {
 pub struct Circumstances<'a> {
     /// How many frames each stream's talker handed over, by stream id.
     pub sent: &'a BTreeMap<u16, u64>,
-    /// The daemon's stalls.
+    /// The daemon's stalls, oldest first.
     pub stalls: &'a [Stall],
     /// How far outside its window a frame may be seen, in ns: what the wire itself adds.
     pub tolerance_ns: u64,
@@ -79,10 +79,7 @@ fn one_stream(
         let dot = Dot {
             arrival_ns: *arrival_ns,
             launch_time_ns: header.launch_time_ns,
-            stalled: circumstances
-                .stalls
-                .iter()
-                .any(|stall| stall.touches(header.launch_time_ns, *arrival_ns)),
+            stalled: is_stalled(circumstances.stalls, header.launch_time_ns, *arrival_ns),
         };
         result.frames.push(dot);
         if dot.stalled {
@@ -106,14 +103,17 @@ fn one_stream(
     result
 }
 
-impl Stall {
-    /// Whether it lies between the time at which a frame was to be there and the time at which it was.
-    fn touches(&self, launch_time_ns: Option<u64>, arrival_ns: u64) -> bool {
-        let due_ns = launch_time_ns.unwrap_or(arrival_ns);
-        self.frames > 0
-            && self.begin_ns <= due_ns.max(arrival_ns)
-            && due_ns.min(arrival_ns) <= self.end_ns
-    }
+/// Whether a stall that touched frames lies between the time at which this one was to be there and the time at which it
+/// was. `stalls` follow each other.
+fn is_stalled(stalls: &[Stall], launch_time_ns: Option<u64>, arrival_ns: u64) -> bool {
+    let due_ns = launch_time_ns.unwrap_or(arrival_ns);
+    let (first_ns, last_ns) = (due_ns.min(arrival_ns), due_ns.max(arrival_ns));
+    let begun = stalls.partition_point(|stall| stall.begin_ns <= last_ns);
+    let mut not_over = stalls[..begun]
+        .iter()
+        .rev()
+        .take_while(|stall| stall.end_ns >= first_ns);
+    not_over.any(|stall| stall.frames > 0)
 }
 
 #[cfg(test)]

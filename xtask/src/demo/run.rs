@@ -19,13 +19,16 @@ use tsn_tests::{
 
 use super::{
     account::{self, Circumstances, Stall},
-    plan::{STREAMS, UDP_PORTS, configuration},
+    plan::{FRAMES_PER_SECOND, STREAMS, Stream, UDP_PORTS, configuration},
 };
 
 /// How much longer than planned a talker may take.
 const TALKER_BOUND: Duration = Duration::from_secs(20);
 /// What is still under way when the talkers have ended is there within this.
 const WIRE_BOUND: Duration = Duration::from_secs(1);
+
+/// How often a wait looks whether the user wants an end.
+const STOP_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What is done in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +111,11 @@ impl Kind {
                 daemon.kill()?;
             }
         }
-        let sent = finish(talkers, conditions)?;
+        let summaries = finish(talkers, conditions)?;
+        let sent = summaries
+            .iter()
+            .map(|summary| (summary.stream.id, summary.sent))
+            .collect::<BTreeMap<_, _>>();
         let expected = sent.values().sum::<u64>() as usize;
         let is_all_there = || wire.len() >= expected;
         // Frames may be lost for good; then the bound passes, and they are counted as lost.
@@ -126,7 +133,7 @@ impl Kind {
         let streams = account::streams(&frames, &circumstances);
         Ok(Run {
             name: self.name().to_owned(),
-            note: self.note().to_owned(),
+            note: self.note().to_owned() + &handed_over_late(&summaries),
             streams,
         })
     }
@@ -141,47 +148,77 @@ fn sinks(network: &Network) -> Result<Vec<UdpSocket>> {
     .collect()
 }
 
-fn talkers(network: &Network, seconds: u64) -> Result<Vec<(u16, Process)>> {
-    let start = |stream: &super::plan::Stream| {
+fn talkers(network: &Network, seconds: u64) -> Result<Vec<Process>> {
+    let start = |stream: &Stream| {
         let mut command = clients::tsn_perf(&network.near.pods[stream.pod].namespace)?;
         command
             .arg("talk")
             .args(stream.talk_options(network, seconds))
             .args(["--output", "json"]);
-        Ok((stream.id, Process::spawn(stream.name, command)?))
+        Process::spawn(stream.name, command)
     };
     STREAMS.iter().map(start).collect()
 }
 
-/// Waits for the talkers' ends; how many frames each has sent.
-fn finish(talkers: Vec<(u16, Process)>, conditions: &Conditions) -> Result<BTreeMap<u16, u64>> {
+/// Waits for the talkers' ends; what they say of themselves.
+fn finish(talkers: Vec<Process>, conditions: &Conditions) -> Result<Vec<TalkSummary>> {
     let start = Instant::now();
     let bound = Duration::from_secs(conditions.seconds) + TALKER_BOUND;
-    let mut sent = BTreeMap::new();
-    for (id, mut talker) in talkers {
+    let mut summaries = Vec::new();
+    for mut talker in talkers {
         while talker.exited().is_none() && start.elapsed() < bound {
-            pause(Duration::from_millis(20), &conditions.stop)?;
+            pause(STOP_INTERVAL, &conditions.stop)?;
         }
         let output = talker.finish(Duration::ZERO)?;
-        let summary: TalkSummary =
-            serde_json::from_str(&output).context("read the talker's summary")?;
-        sent.insert(id, summary.sent);
+        let summary =
+            serde_json::from_str::<TalkSummary>(&output).context("read the talker's summary")?;
+        summaries.push(summary);
     }
-    Ok(sent)
+    // A terminal's Ctrl-C ends the talkers too, and they may be quicker.
+    pause(Duration::ZERO, &conditions.stop)?;
+    let planned = conditions.seconds * FRAMES_PER_SECOND;
+    for (stream, summary) in STREAMS.iter().zip(&summaries) {
+        if stream.is_timed() && summary.sent != planned {
+            bail!(
+                "{} sent {} frames, not {planned}: was its talker stopped?\n{summary}",
+                stream.name,
+                summary.sent
+            );
+        }
+    }
+    Ok(summaries)
+}
+
+/// Frames that were late before anybody could do anything about it.
+fn handed_over_late(summaries: &[TalkSummary]) -> String {
+    let late = summaries
+        .iter()
+        .filter(|summary| summary.handed_over_late > 0);
+    late.map(|summary| {
+        format!(
+            " The talker of {} handed {} frames over after their launch time.",
+            summary.stream, summary.handed_over_late
+        )
+    })
+    .collect()
 }
 
 fn read_stalls(daemon: &Daemon) -> Result<Vec<Stall>> {
-    serde_json::from_value(daemon.control.get("/v1/stalls")?).context("read the daemon's stalls")
+    let mut answer = daemon.control.get("/v1/stalls")?;
+    serde_json::from_value(answer["stalls"].take()).context("read the daemon's stalls")
 }
 
 /// Sleeps, but not when the user wants an end.
 fn pause(duration: Duration, stop: &Stop) -> Result<()> {
     let start = Instant::now();
-    while start.elapsed() < duration {
+    loop {
         if stop.is_asked() {
             bail!("interrupted; namespaces and programs have been removed");
         }
-        std::thread::sleep(Duration::from_millis(10).min(duration));
+        let left = duration.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(left.min(STOP_INTERVAL));
     }
-    Ok(())
 }

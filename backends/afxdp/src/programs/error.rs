@@ -39,7 +39,7 @@ pub enum ProgramError {
     #[error("the kernel programs' object has no {0}; build it anew: cargo xtask ebpf")]
     Object(&'static str),
     /// The kernel refuses a program.
-    #[error("the kernel refuses program {program}: {source} (Linux 6.6 or newer is needed)")]
+    #[error("the kernel refuses program {program}: {source}")]
     Refused {
         /// The program.
         program: &'static str,
@@ -126,7 +126,9 @@ pub enum ProgramError {
         mtu: u32,
     },
     /// A program could not be attached.
-    #[error("cannot attach program {program} to {device}: {source}")]
+    #[error(
+        "cannot attach program {program} to {device}: {source} (links to tcx need Linux 6.6 or newer)"
+    )]
     Attach {
         /// The program.
         program: &'static str,

@@ -31,6 +31,7 @@ mod maps;
 mod netns;
 mod pins;
 mod pod;
+mod slots;
 mod uplink;
 
 use std::os::fd::{AsRawFd, BorrowedFd};

@@ -6,8 +6,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use aya::maps::MapInfo;
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
-use tsn_common::LAYOUT;
+use tsn_common::{Beat, LAYOUT, MAX_PODS, MAX_WORKERS, PodCounter, PodPolicy};
 
 use super::ProgramError;
 use super::kernel::PinnedLink;
@@ -72,9 +73,17 @@ impl Pins {
             .collect())
     }
 
-    /// Whether the maps hold records of this version.
+    /// Whether the maps hold records of this version: it says so, and the sizes agree.
     pub fn layout_is_ours(&self) -> bool {
+        let sized = |name: &str, value_bytes: usize, entries: u32| {
+            MapInfo::from_pin(self.maps().join(name)).is_ok_and(|map| {
+                map.value_size() as usize == value_bytes && map.max_entries() == entries
+            })
+        };
         read_value(&self.0.join("layout")) == Some(LAYOUT)
+            && sized("POLICIES", size_of::<PodPolicy>(), MAX_PODS)
+            && sized("HEARTBEATS", size_of::<Beat>(), MAX_WORKERS)
+            && sized("COUNTERS", size_of::<u64>(), MAX_PODS * PodCounter::COUNT)
     }
 
     /// Removes the maps, so that new ones are made, and notes their version.

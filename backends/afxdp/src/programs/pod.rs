@@ -1,58 +1,36 @@
 //! Attaching and detaching a pod.
 
-use std::fs::File;
-use std::io::Read;
 use std::time::Duration;
 
 use aya::Ebpf;
-use aya::maps::{MapError, PerCpuValues};
 use aya::programs::XdpMode;
-use tsn_common::{
-    MAX_PODS, MAX_RULES, PodCounter, PodPolicy, Rule, STAMP_HEADER_BYTES, StampHeader,
-};
+use tsn_common::{MAX_RULES, STAMP_HEADER_BYTES};
 use tsn_port::PodAttachment;
 
 use super::device::Device;
-use super::heartbeat::WORKER;
 use super::maps::{load, map_error};
 use super::pins::{PodPins, attached_to, detach};
+use super::slots::random_secret;
 use super::{AttachedPod, ProgramError, Programs, attach, netns};
 
 /// How long a frame may lie in a veth's queue, between the stamp program and the redirect program.
 const DRAIN: Duration = Duration::from_millis(10);
 
-const NO_POLICY: PodPolicy = PodPolicy {
-    secret: 0,
-    worker: WORKER,
-    rule_count: 0,
-    rules: [NO_RULE; MAX_RULES],
-};
-const NO_RULE: Rule = Rule {
-    fields: 0,
-    ethertype: 0,
-    vlan_id: 0,
-    udp_port_first: 0,
-    udp_port_last: 0,
-    pcp: 0,
-    dscp: 0,
-    priority: 0,
-    traffic_class: 0,
-    reserved: 0,
-};
-
 /// Both ends of the pod's veth pair.
-struct Pair {
-    inside: Device,
-    host: Device,
+pub(super) struct Pair {
+    /// The pod's end.
+    pub inside: Device,
+    /// The host end.
+    pub host: Device,
 }
 
 impl Programs {
     /// Steers a pod's time-sensitive frames: finds the host end of its veth pair, makes room for the stamp in its MTU,
     /// switches GRO on at the pod's end, and attaches the redirect and then the stamp program.
     ///
-    /// A pod that an earlier run left attached keeps its links, slot and secret; its rules are
-    /// replaced, and its programs where this build has others.
-    /// Where the pod was made anew under the same name, what was pinned for the old one is removed first.
+    /// A pod that an earlier run left attached keeps its links, slot and secret; its rules are replaced, and its
+    /// programs where this build has others. Where the pod was made anew under the same name, what was pinned for the
+    /// old one is removed first.
     ///
     /// # Errors
     ///
@@ -145,7 +123,7 @@ impl Programs {
             .get(&slot, 0)
             .map_err(map_error("POLICIES"))?;
         prepare(pod, pair)?;
-        self.write_slot(pair, slot, policy.secret, &pod.rules)?;
+        self.write_slot(slot, pair, policy.secret, &pod.rules)?;
         if pins.object() == Some(self.object) {
             return Ok(());
         }
@@ -163,7 +141,7 @@ impl Programs {
         pair: &Pair,
         slot: u32,
     ) -> Result<(), ProgramError> {
-        self.write_slot(pair, slot, random_secret()?, &pod.rules)?;
+        self.write_slot(slot, pair, random_secret()?, &pod.rules)?;
         self.clear_counters(slot)?;
         let mut object = self.load(slot)?;
         pins.create(slot, pair.host.mtu)?;
@@ -185,80 +163,6 @@ impl Programs {
 
     fn load(&self, slot: u32) -> Result<Ebpf, ProgramError> {
         load(&self.pins.maps(), slot)
-    }
-
-    fn free_slot(&self) -> Result<u32, ProgramError> {
-        let mut used = Vec::new();
-        for name in self.pins.pod_names()? {
-            used.extend(self.pins.pod(&name)?.slot());
-        }
-        (0..MAX_PODS)
-            .find(|slot| !used.contains(slot))
-            .ok_or(ProgramError::TooManyPods)
-    }
-
-    fn write_slot(
-        &mut self,
-        pair: &Pair,
-        slot: u32,
-        secret: u64,
-        rules: &[Rule],
-    ) -> Result<(), ProgramError> {
-        let mut policy = PodPolicy {
-            secret,
-            rule_count: rules.len() as u32,
-            ..NO_POLICY
-        };
-        policy.rules[..rules.len()].copy_from_slice(rules);
-        self.maps
-            .policies
-            .set(slot, policy, 0)
-            .map_err(map_error("POLICIES"))?;
-        self.maps
-            .host_ends
-            .set(slot, pair.host.index, None, 0)
-            .map_err(map_error("HOST_ENDS"))?;
-        let address = pair.inside.address;
-        self.maps
-            .addresses
-            .insert(address, slot, 0)
-            .map_err(map_error("ADDRESSES"))?;
-        self.forget_addresses(slot, Some(address))
-    }
-
-    fn clear_slot(&mut self, slot: u32) -> Result<(), ProgramError> {
-        self.forget_addresses(slot, None)?;
-        self.remove_socket(slot)?;
-        self.maps
-            .policies
-            .set(slot, NO_POLICY, 0)
-            .map_err(map_error("POLICIES"))
-    }
-
-    /// Removes the pod's former addresses.
-    fn forget_addresses(&mut self, slot: u32, but: Option<[u8; 6]>) -> Result<(), ProgramError> {
-        let addresses = &mut self.maps.addresses;
-        let old: Vec<_> = addresses
-            .iter()
-            .flatten()
-            .filter(|(address, of)| *of == slot && Some(*address) != but)
-            .map(|(address, _)| address)
-            .collect();
-        old.iter()
-            .try_for_each(|address| addresses.remove(address))
-            .map_err(map_error("ADDRESSES"))
-    }
-
-    fn clear_counters(&mut self, slot: u32) -> Result<(), ProgramError> {
-        let failed = map_error("COUNTERS");
-        for index in slot * PodCounter::COUNT..(slot + 1) * PodCounter::COUNT {
-            let cpus = self.maps.counters.get(&index, 0).map_err(&failed)?.len();
-            let zeros = PerCpuValues::try_from(vec![0; cpus])
-                .map_err(MapError::from)
-                .map_err(&failed)?;
-            self.maps.counters.set(index, zeros, 0).map_err(&failed)?;
-        }
-        Ok(())
     }
 }
 
@@ -292,17 +196,4 @@ fn prepare(pod: &PodAttachment, pair: &Pair) -> Result<(), ProgramError> {
         pair.host.set_mtu(needed)?;
     }
     netns::within(&pod.netns, || pair.inside.enable_gro())
-}
-
-fn random_secret() -> Result<u64, ProgramError> {
-    let mut bytes = [0; 8];
-    let path = "/dev/urandom";
-    File::open(path)
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|source| ProgramError::Pin {
-            action: "read",
-            path: path.into(),
-            source,
-        })?;
-    Ok(StampHeader::secret(u64::from_ne_bytes(bytes)))
 }

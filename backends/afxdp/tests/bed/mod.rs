@@ -59,19 +59,23 @@ impl Namespaces {
 
     /// Joins node and pod (anew, if the last veth pair was deleted).
     pub fn add_pod_veth(&self) {
-        run(&format!(
-            "ip link add {HOST_END} type veth peer name {POD_END}"
-        ));
+        let pod = self.pod_path();
+        let peer = format!("peer name {POD_END} netns {}", pod.display());
+        run(&format!("ip link add {HOST_END} type veth {peer}"));
         run(&format!("ip link set {HOST_END} up"));
-        // `ip` wants the number of a process; a child that waits in the pod's namespace gives one.
-        let mut child = self.in_pod(|| Command::new("sleep").arg("60").spawn().expect("sleep"));
-        run(&format!("ip link set {POD_END} netns {}", child.id()));
-        child.kill().expect("our child");
-        child.wait().expect("our child");
         self.in_pod(|| {
             run("ip link set lo up");
             run(&format!("ip link set {POD_END} up"));
         });
+    }
+
+    fn pod_path(&self) -> PathBuf {
+        // Not "self": `ip` is another process.
+        PathBuf::from(format!(
+            "/proc/{}/fd/{}",
+            std::process::id(),
+            self.pod.as_raw_fd()
+        ))
     }
 
     /// Runs `action` in the pod's network namespace.
@@ -86,11 +90,7 @@ impl Namespaces {
     pub fn attachment(&self) -> PodAttachment {
         PodAttachment {
             name: POD.into(),
-            netns: PathBuf::from(format!(
-                "/proc/{}/fd/{}",
-                std::process::id(),
-                self.pod.as_raw_fd()
-            )),
+            netns: self.pod_path(),
             interface: POD_END.into(),
             rules: vec![Rule::default()],
         }

@@ -42,6 +42,12 @@ fn all_arrive<B: TestBed>(bed: &mut B, lengths: impl Iterator<Item = usize>) {
 
 pub fn every_size_arrives_byte_exact<B: TestBed>(bed: &mut B) {
     let longest = longest_frame_bytes(bed);
+    let sender = bed.ports().0;
+    let beyond = sender.capabilities().max_frame_bytes + 1;
+    assert!(
+        sender.allocate(beyond).is_none(),
+        "allocated {beyond} bytes, beyond the longest frame"
+    );
     all_arrive(bed, SHORTEST_FRAME_BYTES..=longest);
 }
 

@@ -5,8 +5,6 @@
 //!                             └ br0 ─┘
 //! ```
 
-pub mod tagger;
-
 use std::fs::File;
 use std::io;
 use std::net::UdpSocket;

@@ -1,88 +1,16 @@
-//! The kernel programs on real veth pairs. Needs root.
+//! What becomes of frames on their way through the programs.
 
-mod lab;
-
-use std::io::{IoSlice, Read, Write};
-use std::net::{SocketAddrV4, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use lab::{ETHERTYPE, Lab, PEER, POD, PORT, RawSocket, run, tagger, until};
-use nix::sys::socket::{
-    ControlMessage, MsgFlags, SockaddrIn, sendmsg, setsockopt,
-    sockopt::{Priority, TxTime, UdpGsoSegment},
-};
-use nix::time::{ClockId, clock_gettime};
-use tsn_afxdp::programs::{AttachedPod, ProgramError, Programs};
-use tsn_common::{
-    MAX_RULES, PodCounter, Rule, RuleFields, STAMP_HEADER_BYTES, StampHeader, TimeBase,
-};
+use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
+use tsn_common::{PodCounter, Rule, RuleFields, STAMP_HEADER_BYTES, StampHeader, TimeBase};
 
-/// So long that no test can miss it by being slow.
-const TIMEOUT: Duration = Duration::from_secs(60);
-const BROADCAST: [u8; 6] = [0xff; 6];
-
-/// A test's node: the lab, and programs opened inside the node's namespace.
-fn with_node(test: impl FnOnce(&Lab, Programs) + Send) {
-    let lab = Lab::new();
-    lab.within("node", || test(&lab, open(&lab)));
-}
-
-fn open(lab: &Lab) -> Programs {
-    Programs::open(&lab.bpffs.join("tsnd"), TIMEOUT).unwrap()
-}
-
-fn counter(programs: &Programs, pod: &AttachedPod, counter: PodCounter) -> u64 {
-    programs.pod_counters(pod.slot).unwrap()[counter as usize]
-}
-
-/// Sends a datagram from the pod to the peer the way an application does: priority and launch time set on the socket.
-fn send_timed(socket: &UdpSocket, clock: libc::clockid_t, launch_time_ns: u64, payload: &[u8]) {
-    let config = libc::sock_txtime {
-        clockid: clock,
-        flags: 0,
-    };
-    setsockopt(socket, TxTime, &config).unwrap();
-    setsockopt(socket, Priority, &5).unwrap();
-    let to: SockaddrIn = format!("{PEER}:{PORT}")
-        .parse::<SocketAddrV4>()
-        .unwrap()
-        .into();
-    let control = [ControlMessage::TxTime(&launch_time_ns)];
-    let data = [IoSlice::new(payload)];
-    sendmsg(
-        socket.as_raw_fd(),
-        &data,
-        &control,
-        MsgFlags::empty(),
-        Some(&to),
-    )
-    .unwrap();
-}
-
-fn now_ns(clock: libc::clockid_t) -> u64 {
-    let now = clock_gettime(ClockId::from_raw(clock)).unwrap();
-    now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
-}
-
-/// The pod's datagram, as the peer received it.
-fn received(socket: &UdpSocket) -> Vec<u8> {
-    let mut buffer = vec![0; 4096];
-    let length = socket.recv(&mut buffer).unwrap();
-    buffer.truncate(length);
-    buffer
-}
-
-fn raw_frame(payload: &[u8]) -> Vec<u8> {
-    [
-        &BROADCAST[..],
-        &[2, 0, 0, 0, 0, 9],
-        &ETHERTYPE.to_be_bytes(),
-        payload,
-    ]
-    .concat()
-}
+use crate::lab::{Lab, PEER, POD, PORT, RawSocket, run, until};
+use crate::traffic::{BROADCAST, now_ns, raw_frame, received, send_timed};
+use crate::{counter, tagger, with_node};
 
 #[test]
 fn without_a_daemon_frames_take_the_kernel_path_unchanged() {
@@ -316,89 +244,6 @@ fn segmentation_offload_and_tcp_pass() {
 }
 
 #[test]
-fn a_later_run_adopts_what_is_attached() {
-    with_node(|lab, mut programs| {
-        let before = programs.attach_pod(&lab.pod("default/pod.1")).unwrap();
-        let (sender, receiver) = (lab.udp("pod", POD, 0), lab.udp("peer", PEER, PORT));
-        let send = |payload: &[u8]| {
-            send_timed(&sender, libc::CLOCK_MONOTONIC, 1, payload);
-            assert_eq!(received(&receiver), payload);
-        };
-        send(b"first run");
-        drop(programs);
-        send(b"between");
-
-        let mut programs = open(lab);
-        assert_eq!(programs.pinned_pods().unwrap(), ["default/pod.1"]);
-        let after = programs.attach_pod(&lab.pod("default/pod.1")).unwrap();
-        assert_eq!(
-            after,
-            AttachedPod {
-                adopted: true,
-                ..before
-            }
-        );
-        send(b"second run");
-
-        // As if another build had attached them.
-        let attached = || {
-            lab.ip("node", "link show host")
-                .split("prog/xdp")
-                .nth(1)
-                .map(String::from)
-        };
-        let before = attached();
-        std::fs::remove_file(lab.bpffs.join("tsnd/pods/default%2fpod%2e1/object")).unwrap();
-        assert_eq!(
-            programs.attach_pod(&lab.pod("default/pod.1")).unwrap(),
-            after
-        );
-        assert_ne!(attached(), before);
-        send(b"with other programs");
-        assert_eq!(counter(&programs, &after, PodCounter::Stamped), 4);
-        assert_eq!(counter(&programs, &after, PodCounter::FallbackHeartbeat), 4);
-        assert_eq!(counter(&programs, &after, PodCounter::ForgedStamp), 0);
-    });
-}
-
-#[test]
-fn detaching_puts_everything_back() {
-    with_node(|lab, mut programs| {
-        let mtu = || lab.ip("node", "link show host").contains("mtu 1500");
-        assert!(mtu());
-        programs.attach_pod(&lab.pod("pod")).unwrap();
-        assert!(!mtu());
-        assert!(lab.ip("node", "link show host").contains("xdp"));
-        programs.detach_pod("pod").unwrap();
-        assert!(mtu());
-        assert!(!lab.ip("node", "link show host").contains("xdp"));
-        assert!(programs.pinned_pods().unwrap().is_empty());
-        programs.detach_pod("pod").unwrap();
-
-        let again = programs.attach_pod(&lab.pod("pod")).unwrap();
-        assert_eq!((again.slot, again.adopted), (0, false));
-    });
-}
-
-#[test]
-fn a_pod_made_anew_under_its_old_name_is_attached_anew() {
-    with_node(|lab, mut programs| {
-        programs.attach_pod(&lab.pod("pod")).unwrap();
-        lab.delete_pod();
-        assert!(matches!(
-            programs.attach_pod(&lab.pod("pod")),
-            Err(ProgramError::Netns { .. })
-        ));
-        lab.add_pod("");
-        let pod = programs.attach_pod(&lab.pod("pod")).unwrap();
-        assert_eq!((pod.slot, pod.adopted), (0, false));
-        lab.delete_pod();
-        programs.detach_pod("pod").unwrap();
-        assert!(programs.pinned_pods().unwrap().is_empty());
-    });
-}
-
-#[test]
 fn frames_from_the_uplink_go_straight_to_the_pod() {
     with_node(|lab, mut programs| {
         let pod = programs.attach_pod(&lab.pod("pod")).unwrap();
@@ -418,68 +263,5 @@ fn frames_from_the_uplink_go_straight_to_the_pod() {
         programs.detach_uplink("up0").unwrap();
         sender.send_to(b"by the bridge", (POD, PORT)).unwrap();
         assert_eq!(received(&receiver), b"by the bridge");
-    });
-}
-
-#[test]
-fn what_cannot_be_steered_is_refused_with_a_reason() {
-    with_node(|lab, mut programs| {
-        programs.attach_pod(&lab.pod("pod")).unwrap();
-        assert!(matches!(
-            programs.attach_pod(&lab.pod("other")),
-            Err(ProgramError::Busy { .. })
-        ));
-        assert_eq!(programs.pinned_pods().unwrap(), ["pod"]);
-        let bare = Rule {
-            fields: 0,
-            ..Rule::default()
-        };
-        let mut pod = lab.pod("pod");
-        pod.rules = vec![bare; MAX_RULES + 1];
-        assert!(matches!(
-            programs.attach_pod(&pod),
-            Err(ProgramError::TooManyRules { .. })
-        ));
-        programs.detach_pod("pod").unwrap();
-
-        lab.delete_pod();
-        lab.add_pod("numrxqueues 2");
-        let error = programs.attach_pod(&lab.pod("pod")).unwrap_err();
-        assert!(
-            matches!(error, ProgramError::ReceiveQueues { queues: 2, .. }),
-            "{error}"
-        );
-
-        let mut pod = lab.pod("pod");
-        pod.interface = "lo".to_owned();
-        assert!(matches!(
-            programs.attach_pod(&pod),
-            Err(ProgramError::NotVeth { .. })
-        ));
-    });
-}
-
-#[test]
-fn pins_need_a_bpffs() {
-    let directory = std::env::temp_dir().join(format!("tsnp{}-none", std::process::id()));
-    let error = Programs::open(&directory, TIMEOUT).err().unwrap();
-    assert!(matches!(error, ProgramError::NotBpffs { .. }), "{error}");
-    assert!(!directory.exists());
-}
-
-#[test]
-fn records_of_another_version_are_replaced() {
-    with_node(|lab, mut programs| {
-        programs.attach_pod(&lab.pod("pod")).unwrap();
-        programs.attach_uplink("up0").unwrap();
-        drop(programs);
-        let layout = lab.bpffs.join("tsnd/layout");
-        std::fs::remove_file(&layout).unwrap();
-        std::os::unix::fs::symlink("4711", &layout).unwrap();
-
-        let mut programs = open(lab);
-        assert!(programs.pinned_pods().unwrap().is_empty());
-        assert!(!lab.ip("node", "link show").contains("xdp"));
-        assert!(!programs.attach_pod(&lab.pod("pod")).unwrap().adopted);
     });
 }
