@@ -24,6 +24,7 @@ pub mod clients;
 pub mod clock;
 pub mod control;
 pub mod daemon;
+pub mod isochron;
 pub mod namespace;
 mod packet;
 pub mod process;

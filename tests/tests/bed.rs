@@ -9,6 +9,7 @@ use tsn_tests::{
     capture::{Capture, CapturedFrame},
     clients,
     clock::tai_now_ns,
+    isochron::Isochron,
     topology::{Network, POD_INTERFACE, Pod, UPLINK},
     wait::wait_until,
 };
@@ -112,6 +113,31 @@ fn a_moved_pod_is_reached_where_it_is_and_a_deleted_one_is_gone() {
         output.is_ok_and(|output| !output.status.success())
     })
     .unwrap();
+}
+
+#[test]
+fn isochron_sends_from_a_pod() {
+    let network = Network::new(1).unwrap();
+    let wire = Capture::start(&network.far.namespace, UPLINK).unwrap();
+    let (near, far) = (&network.near.pods[0], &network.far.pods[0]);
+    let options = [
+        "--priority",
+        "6",
+        "--vid",
+        "5",
+        "--cycle-time",
+        "0.001",
+        "--num-frames",
+        "50",
+        "--frame-size",
+        "100",
+    ];
+    Isochron::send(&near.namespace, &far.mac, &options)
+        .unwrap()
+        .finish(BOUND)
+        .unwrap();
+    let is_ours = |frame: &CapturedFrame| frame.pcp() == Some(6);
+    wait_until("50 frames on the wire", BOUND, || wire.count(is_ours) == 50).unwrap();
 }
 
 #[test]

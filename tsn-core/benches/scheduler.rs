@@ -1,4 +1,5 @@
-//! The cost of one frame, by the number of frames queued and by the length of the gate control list.
+//! The cost of one frame, by the number of frames queued and by the length of the gate control
+//! list.
 
 use std::hint::black_box;
 
@@ -33,7 +34,8 @@ fn scheduler(capacity: u32, list: Vec<GateControlEntry>) -> Scheduler<u64> {
     scheduler
 }
 
-/// `entries` entries of equal length; the class is open in every other one, and always with one entry.
+/// `entries` entries of equal length; the class is open in every other one, and always with one
+/// entry.
 fn list(entries: u64) -> Vec<GateControlEntry> {
     let entry = |index: u64| GateControlEntry {
         gate_states: GateStates(if index.is_multiple_of(2) { 0xff } else { 0x01 }),
@@ -88,7 +90,8 @@ fn by_queued_frames(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("launch time", queued), |bencher| {
             let mut scheduler = scheduler(queued as u32 + 1, list(1));
             let mut now = TaiTime::from_nanos(START_NS);
-            // Launch times are spread over as many slots as frames are queued, in a scattered order.
+            // Launch times are spread over as many slots as frames are queued, in a scattered
+            // order.
             let mut number = 0_u64;
             let mut launch = |now: TaiTime| {
                 number += 1;

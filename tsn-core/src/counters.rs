@@ -79,7 +79,8 @@ pub struct ClassCounters {
     pub sent_late: u64,
     /// Frames in the queues now.
     pub queued: u64,
-    /// Transmissions that were measured to end after the gate closed (TransmissionOverrun, 8.6.8.4).
+    /// Transmissions that were measured to end after the gate closed (TransmissionOverrun,
+    /// 8.6.8.4).
     pub transmission_overruns: u64,
     drops: [u64; DropCause::COUNT],
 }

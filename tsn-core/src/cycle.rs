@@ -15,7 +15,8 @@ pub struct CycleTime {
     pub denominator: u32,
 }
 
-/// The sequence of cycle starts: base time and a cycle of `period / divisor` nanoseconds, at least 1 ns.
+/// The sequence of cycle starts: base time and a cycle of `period / divisor` nanoseconds, at least
+/// 1 ns.
 #[derive(Clone, Debug)]
 pub(crate) struct Cycles {
     base: u64,
@@ -87,7 +88,8 @@ impl Cycles {
 
     /// The cycle after `cycle`, without a division.
     pub fn following(&self, cycle: &Cycle) -> Cycle {
-        // The exact start is `next_start − excess/divisor`; the next one lies `whole + remainder/divisor` later.
+        // The exact start is `next_start − excess/divisor`; the next one lies `whole +
+        // remainder/divisor` later.
         let (carry, excess) = if cycle.excess >= self.remainder {
             (0, cycle.excess - self.remainder)
         } else {
@@ -103,12 +105,14 @@ impl Cycles {
         }
     }
 
-    /// The start of the first cycle that begins (rounded up) at or after `t`; `None` beyond all time.
+    /// The start of the first cycle that begins (rounded up) at or after `t`; `None` beyond all
+    /// time.
     pub fn first_start_from(&self, t: u64) -> Option<u64> {
         self.representable(self.first_number_from(t))
     }
 
-    /// The start of the last cycle that begins before the first start at or after `t`; cycle 0 if none.
+    /// The start of the last cycle that begins before the first start at or after `t`; cycle 0 if
+    /// none.
     pub fn last_start_before_first_from(&self, t: u64) -> Option<u64> {
         self.representable(self.first_number_from(t).saturating_sub(1))
     }

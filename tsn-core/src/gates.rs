@@ -1,9 +1,12 @@
-//! The gates of one port: which classes may send when (IEEE 802.1Q 8.6.8.4, state machines of 8.6.9).
+//! The gates of one port: which classes may send when (IEEE 802.1Q 8.6.8.4, state machines of
+//! 8.6.9).
+
+mod phase;
 
 use crate::class::{GateStates, TrafficClass};
-use crate::cycle::Cycle;
 use crate::schedule::{Schedule, Window};
 use crate::time::{Nanoseconds, TaiTime};
+use phase::{Cursor, Phase, Position};
 
 /// When a gate closes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -18,8 +21,8 @@ pub enum Close {
 #[derive(Debug)]
 #[must_use = "dropping a superseded schedule frees memory; do it outside the hot path"]
 pub struct ConfigChange {
-    /// When the new schedule takes force (ConfigChangeTime, 8.6.9.3.1). While the gates are disabled
-    /// this is provisional: it is computed anew when they are enabled.
+    /// When the new schedule takes force (ConfigChangeTime, 8.6.9.3.1). While the gates are
+    /// disabled this is provisional: it is computed anew when they are enabled.
     pub config_change_time: TaiTime,
     /// A schedule that is no longer needed: the pending one that was replaced, or a retired one
     /// that nobody had taken.
@@ -28,11 +31,12 @@ pub struct ConfigChange {
 
 /// The gate state machines of a port.
 ///
-/// Three things can be in force, one after the other: the admin gate states, the oper schedule, and the
-/// pending schedule from its ConfigChangeTime on. All queries take an instant and are right for any instant
-/// at or after the last call of [`Gates::advance`], [`Gates::configure`] or [`Gates::set_enabled`], however
-/// far ahead, as things are known now. They are also right for earlier instants, back to the
-/// last change of what is in force. Queries near the last `advance` cost a few table lookups.
+/// Three things can be in force, one after the other: the admin gate states, the oper schedule, and
+/// the pending schedule from its ConfigChangeTime on. All queries take an instant and are right for
+/// any instant at or after the last call of [`Gates::advance`], [`Gates::configure`] or
+/// [`Gates::set_enabled`], however far ahead, as things are known now. They are also right for
+/// earlier instants, back to the last change of what is in force. Queries near the last `advance`
+/// cost a few table lookups.
 #[derive(Debug)]
 pub struct Gates {
     admin_gate_states: GateStates,
@@ -47,17 +51,10 @@ pub struct Gates {
 #[derive(Debug)]
 struct Oper {
     schedule: Box<Schedule>,
-    /// The first instant at which the schedule runs: its ConfigChangeTime, or the first cycle start after
-    /// the gates were enabled again.
+    /// The first instant at which the schedule runs: its ConfigChangeTime, or the first cycle start
+    /// after the gates were enabled again.
     runs_from: u64,
     cursor: Cursor,
-}
-
-/// Where the last `advance` was, so that the next lookup need not search.
-#[derive(Clone, Copy, Debug)]
-struct Cursor {
-    cycle: Cycle,
-    segment: usize,
 }
 
 #[derive(Debug)]
@@ -66,27 +63,6 @@ struct Pending {
     config_change_time: u64,
     /// The start of the cycle of the oper schedule that is held until the ConfigChangeTime.
     held_cycle: Option<u64>,
-}
-
-/// What is in force for a while, and until when (`None`: for good).
-enum Phase<'a> {
-    Admin {
-        until: Option<u64>,
-    },
-    Running {
-        schedule: &'a Schedule,
-        cursor: Option<&'a Cursor>,
-        until: Option<u64>,
-        held_cycle: Option<u64>,
-    },
-}
-
-/// A place in a running schedule.
-struct Position {
-    cycle_start: u64,
-    /// `None` in a cycle that is held until the schedule ends.
-    next_start: Option<u64>,
-    segment: usize,
 }
 
 impl Gates {
@@ -105,11 +81,11 @@ impl Gates {
 
     /// Makes `schedule` the pending one, in place of another that may be pending.
     ///
-    /// It takes force at its ConfigChangeTime (8.6.9.3.1): the base time, if that is not past; otherwise
-    /// `base + N·cycle` with the smallest N that gives at least `now`, and, if a schedule runs,
-    /// ConfigChangeError counts one up. Up to then the oper schedule runs on, its last cycle cut, or held if
-    /// the cycle time extension allows (8.6.9.1.1). If a replaced change had
-    /// the oper schedule held already, its cycles are resumed at once where they would be without it.
+    /// It takes force at its ConfigChangeTime (8.6.9.3.1): the base time, if that is not past;
+    /// otherwise `base + N·cycle` with the smallest N that gives at least `now`, and, if a schedule
+    /// runs, ConfigChangeError counts one up. Up to then the oper schedule runs on, its last cycle
+    /// cut, or held if the cycle time extension allows (8.6.9.1.1). If a replaced change had the
+    /// oper schedule held already, its cycles are resumed at once where they would be without it.
     pub fn configure(&mut self, now: TaiTime, schedule: Box<Schedule>) -> ConfigChange {
         self.advance(now);
         let now = now.as_nanos();
@@ -130,11 +106,11 @@ impl Gates {
         }
     }
 
-    /// Enables or disables the gates (GateEnabled, 8.6.9.4.14).
+    /// Enables or disables the gates (GateEnabled, 8.6.9.4).
     ///
-    /// Disabled, the admin gate states are in force at once and a pending change is cancelled (its schedule
-    /// is then found by [`Gates::take_retired`]). Enabled again, the oper schedule runs on from its next cycle
-    /// start; a schedule that was configured meanwhile is pending from now on.
+    /// Disabled, the admin gate states are in force at once and a pending change is cancelled (its
+    /// schedule is then found by [`Gates::take_retired`]). Enabled again, the oper schedule runs on
+    /// from its next cycle start; a schedule that was configured meanwhile is pending from now on.
     pub fn set_enabled(&mut self, now: TaiTime, enabled: bool) {
         self.advance(now);
         if enabled == self.enabled {
@@ -165,8 +141,9 @@ impl Gates {
         self.admin_gate_states = states;
     }
 
-    /// Moves on to `now`: puts a pending schedule into force whose time has come, and makes lookups near `now`
-    /// fast. The schedule that it retires is parked for [`Gates::take_retired`]; nothing is freed.
+    /// Moves on to `now`: puts a pending schedule into force whose time has come, and makes lookups
+    /// near `now` fast. The schedule that it retires is parked for [`Gates::take_retired`]; nothing
+    /// is freed.
     pub fn advance(&mut self, now: TaiTime) {
         if !self.enabled {
             return;
@@ -215,7 +192,8 @@ impl Gates {
         }
     }
 
-    /// The first instant at or after `t` at which the gate of `class` is open; `None` if it never is.
+    /// The first instant at or after `t` at which the gate of `class` is open; `None` if it never
+    /// is.
     pub fn next_open(&self, class: TrafficClass, t: TaiTime) -> Option<TaiTime> {
         if self.states(t).is_open(class) {
             Some(t)
@@ -224,8 +202,8 @@ impl Gates {
         }
     }
 
-    /// When the gate of `class` closes, seen from `t`: across entries, the end of the cycle and a change of
-    /// schedule. `At(t)` if it is closed at `t`.
+    /// When the gate of `class` closes, seen from `t`: across entries, the end of the cycle and a
+    /// change of schedule. `At(t)` if it is closed at `t`.
     pub fn close_time(&self, class: TrafficClass, t: TaiTime) -> Close {
         if !self.states(t).is_open(class) {
             return Close::At(t);
@@ -252,8 +230,8 @@ impl Gates {
         }
     }
 
-    /// The longest window of `class` in what is in force at `now` or comes after it. The one window in which
-    /// two schedules meet is not taken into account.
+    /// The longest window of `class` in what is in force at `now` or comes after it. The one window
+    /// in which two schedules meet is not taken into account.
     pub fn longest_window(&self, class: TrafficClass, now: TaiTime) -> Window {
         let now = now.as_nanos();
         let mut longest = Window::Never;
@@ -294,12 +272,14 @@ impl Gates {
         self.config_change_time
     }
 
-    /// How often a schedule with a past base time was configured while another ran (ConfigChangeError).
+    /// How often a schedule with a past base time was configured while another ran
+    /// (ConfigChangeError).
     pub fn config_change_error(&self) -> u64 {
         self.config_change_error
     }
 
-    /// Whether a schedule waits at `t` for its ConfigChangeTime, or for the gates to be enabled (ConfigPending).
+    /// Whether a schedule waits at `t` for its ConfigChangeTime, or for the gates to be enabled
+    /// (ConfigPending).
     pub fn config_pending(&self, t: TaiTime) -> bool {
         let waits = |pending: &Pending| !self.enabled || t.as_nanos() < pending.config_change_time;
         self.pending.as_ref().is_some_and(waits)
@@ -368,9 +348,9 @@ impl Gates {
 }
 
 impl Oper {
-    /// The start of the cycle that is held until `config_change_time`, by the rule of 8.6.9.1.1: at each
-    /// cycle start from `now` on, if the new schedule starts no later than the next cycle plus the
-    /// extension, the next cycle does not start. `None` if no cycle starts before that.
+    /// The start of the cycle that is held until `config_change_time`, by the rule of 8.6.9.1.1: at
+    /// each cycle start from `now` on, if the new schedule starts no later than the next cycle plus
+    /// the extension, the next cycle does not start. `None` if no cycle starts before that.
     fn held_cycle(&self, now: u64, config_change_time: u64) -> Option<u64> {
         let cycles = &self.schedule.cycles;
         let extension = self.schedule.parameters().cycle_time_extension.as_nanos();
@@ -378,93 +358,6 @@ impl Oper {
         let near =
             cycles.last_start_before_first_from(config_change_time.saturating_sub(extension))?;
         Some(known.max(near)).filter(|start| *start < config_change_time)
-    }
-}
-
-impl Cursor {
-    fn move_to(&mut self, now: u64, schedule: &Schedule, held_cycle: Option<u64>) {
-        let position = Position::at(now, schedule, Some(self), held_cycle);
-        if position.cycle_start != self.cycle.start {
-            let following = schedule.cycles.following(&self.cycle);
-            self.cycle = if following.start == position.cycle_start {
-                following
-            } else {
-                schedule.cycles.containing(position.cycle_start)
-            };
-        }
-        self.segment = position.segment;
-    }
-}
-
-impl Position {
-    fn at(
-        t: u64,
-        schedule: &Schedule,
-        cursor: Option<&Cursor>,
-        held_cycle: Option<u64>,
-    ) -> Position {
-        let hint = cursor.map_or(0, |cursor| cursor.segment);
-        let (cycle_start, next_start) = match held_cycle {
-            Some(held) if held <= t => (held, None),
-            _ => {
-                let cycle = cycle_at(t, schedule, cursor);
-                (cycle.start, Some(cycle.next_start))
-            }
-        };
-        let segment = schedule.segments.find(t.saturating_sub(cycle_start), hint);
-        Position {
-            cycle_start,
-            next_start,
-            segment,
-        }
-    }
-}
-
-fn cycle_at(t: u64, schedule: &Schedule, cursor: Option<&Cursor>) -> Cycle {
-    if let Some(Cursor { cycle, .. }) = cursor {
-        if cycle.contains(t) {
-            return *cycle;
-        }
-        let following = schedule.cycles.following(cycle);
-        if following.contains(t) {
-            return following;
-        }
-    }
-    schedule.cycles.containing(t)
-}
-
-impl Phase<'_> {
-    fn until(&self) -> Option<u64> {
-        match self {
-            Phase::Admin { until } | Phase::Running { until, .. } => *until,
-        }
-    }
-
-    /// The first change of the gate of `class` after `t`, as if the phase never ended.
-    fn next_change(&self, class: TrafficClass, t: u64) -> Option<u64> {
-        let Phase::Running {
-            schedule,
-            cursor,
-            held_cycle,
-            ..
-        } = self
-        else {
-            return None;
-        };
-        let Position {
-            cycle_start,
-            next_start,
-            segment,
-        } = Position::at(t, schedule, *cursor, *held_cycle);
-        let segments = &schedule.segments;
-        let change = match segments.change(segment, class) {
-            Some(offset) => cycle_start.checked_add(offset),
-            None => {
-                let open = segments.states(segment).is_open(class);
-                next_start?.checked_add(segments.first(class, !open)?)
-            }
-        };
-        change.filter(|change| *change != u64::MAX)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sans-IO Time-Aware Shaper: gates, launch times and queues by IEEE 802.1Q 8.6.8.4 and 8.6.9.
 //!
-//! A [`Scheduler`] takes frames in and tells which of them starts on the wire at which nanosecond. It has no
-//! clock, no socket and no thread: the caller passes the time (`CLOCK_TAI`) in, polls
+//! A [`Scheduler`] takes frames in and tells which of them starts on the wire at which nanosecond.
+//! It has no clock, no socket and no thread: the caller passes the time (`CLOCK_TAI`) in, polls
 //! [`Scheduler::dequeue`], and sleeps or spins until [`Scheduler::next_event`]. A frame is an
 //! opaque handle whose `Drop` gives the buffer back. After construction nothing allocates or frees.
 //!
@@ -20,7 +20,11 @@
 //!     entries: vec![entry(0x80, 100_000), entry(0x7f, 900_000)],
 //! })?;
 //!
-//! let class = ClassParameters { capacity: 64, queue_max_sdu_bytes: None, launch_time_required: false };
+//! let class = ClassParameters {
+//!     capacity: 64,
+//!     queue_max_sdu_bytes: None,
+//!     launch_time_required: false,
+//! };
 //! let mut scheduler = Scheduler::new(SchedulerParameters {
 //!     link_speed: LinkSpeed::from_mbps(1_000).ok_or("no link")?,
 //!     per_frame_overhead_bytes: ETHERNET_OVERHEAD_BYTES,
@@ -66,7 +70,7 @@
 //! | `frame` | arrivals, departures, refusals |
 //! | `queue` | the three queues of a class |
 //! | `counters` | what was received, sent and dropped, and why |
-//! | `scheduler` | a port: queues, gates and link together; `selection` says what leaves, `next_event` when to look |
+//! | `scheduler` | a port: what leaves (`selection`) and when to look again (`next_event`) |
 
 #![forbid(unsafe_code)]
 
@@ -90,5 +94,5 @@ pub use link::LinkSpeed;
 pub use schedule::{
     CycleTime, GateControlEntry, MAX_ENTRIES, Schedule, ScheduleError, ScheduleParameters, Window,
 };
-pub use scheduler::{ClassParameters, ETHERNET_OVERHEAD_BYTES, Scheduler, SchedulerParameters};
+pub use scheduler::{ClassParameters, ETHERNET_OVERHEAD_BYTES, GateMargins, Scheduler, SchedulerParameters};
 pub use time::{Nanoseconds, TaiTime};

@@ -68,8 +68,8 @@ pub enum ScheduleError {
     },
     /// The intervals add up to more than 64 bits hold.
     #[error(
-        "entries[{entry}].time_interval: {time_interval} makes the sum of the intervals exceed the limit of \
-         {limit}; shorten it, the last entry holds until the cycle ends anyway",
+        "entries[{entry}].time_interval: {time_interval} makes the sum of the intervals exceed the \
+         limit of {limit}; shorten it, the last entry holds until the cycle ends anyway",
         limit = Nanoseconds::MAX
     )]
     IntervalsTooLong {
@@ -80,7 +80,8 @@ pub enum ScheduleError {
     },
 }
 
-/// The longest time for which a class can send without a break. Ordered: `Never < Longest(_) < Always`.
+/// The longest time for which a class can send without a break. Ordered: `Never < Longest(_) <
+/// Always`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Window {
     /// The gate never opens.

@@ -6,7 +6,7 @@ mod selection;
 use crate::class::{GateStates, TrafficClass};
 use crate::counters::{ClassCounters, DropCause};
 use crate::frame::{Arrival, Launch, Refused};
-use crate::gates::{Close, ConfigChange, Gates};
+use crate::gates::{Close, ConfigChange, Gates, fits};
 use crate::link::LinkSpeed;
 use crate::queue::{ClassQueue, QueueKind, Queued};
 use crate::schedule::{Schedule, Window};
@@ -46,16 +46,30 @@ pub struct ClassParameters {
     pub launch_time_required: bool,
 }
 
-/// A Time-Aware Shaper for one port, generic over the caller's frame handle `F`, whose `Drop` gives the
-/// frame's buffer back.
+/// How far inside its gate's window a frame is kept, for a caller who cannot hit an instant exactly.
+/// Without margins (the default) the scheduler is exact.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct GateMargins {
+    /// A frame starts no sooner than this after its gate has opened. A caller who acts earlier by a
+    /// lead, so that frames are on the wire in time, gives that lead: then no frame can be on the
+    /// wire before its gate opens.
+    pub after_open: Nanoseconds,
+    /// A frame ends no later than this before its gate closes.
+    pub before_close: Nanoseconds,
+}
+
+/// A Time-Aware Shaper for one port, generic over the caller's frame handle `F`, whose `Drop` gives
+/// the frame's buffer back.
 ///
-/// It never reads a clock. Every call that takes `now` expects it not to run backwards. After construction
-/// nothing allocates or frees, except the schedules that the caller makes and takes back.
+/// It never reads a clock. Every call that takes `now` expects it not to run backwards. After
+/// construction nothing allocates or frees, except the schedules that the caller makes and takes
+/// back.
 #[derive(Debug)]
 pub struct Scheduler<F> {
     gates: Gates,
     link_speed: LinkSpeed,
     per_frame_overhead_bytes: u32,
+    margins: GateMargins,
     /// The link is occupied up to this instant.
     busy_until: TaiTime,
     classes: [Class<F>; TrafficClass::COUNT],
@@ -70,13 +84,14 @@ struct Class<F> {
 }
 
 impl<F> Scheduler<F> {
-    /// A scheduler with empty queues, an idle link and enabled gates without a schedule. Allocates all that
-    /// the queues will ever need.
+    /// A scheduler with empty queues, an idle link and enabled gates without a schedule. Allocates
+    /// all that the queues will ever need.
     pub fn new(parameters: SchedulerParameters) -> Self {
         Scheduler {
             gates: Gates::new(parameters.admin_gate_states),
             link_speed: parameters.link_speed,
             per_frame_overhead_bytes: parameters.per_frame_overhead_bytes,
+            margins: GateMargins::default(),
             busy_until: TaiTime::from_nanos(0),
             classes: parameters.classes.map(|class| Class {
                 queue: ClassQueue::new(class.capacity),
@@ -92,11 +107,12 @@ impl<F> Scheduler<F> {
     /// # Errors
     ///
     /// Causes, in the order in which they are looked for: [`DropCause::SduTooLarge`],
-    /// [`DropCause::MissingLaunchTime`], [`DropCause::LaunchTimePast`] or [`DropCause::DeadlineMissed`] (with
-    /// [`LateAction::Drop`](crate::LateAction::Drop)), [`DropCause::GateNeverOpens`], [`DropCause::NeverFits`], [`DropCause::QueueFull`].
+    /// [`DropCause::MissingLaunchTime`], [`DropCause::LaunchTimePast`] or
+    /// [`DropCause::DeadlineMissed`] (with [`LateAction::Drop`](crate::LateAction::Drop)),
+    /// [`DropCause::GateNeverOpens`], [`DropCause::NeverFits`], [`DropCause::QueueFull`].
     pub fn enqueue(&mut self, now: TaiTime, arrival: Arrival<F>) -> Result<(), Refused<F>> {
-        self.gates.advance(now);
-        let window = self.gates.longest_window(arrival.class, now);
+        let gate_now = self.advance_gates(now);
+        let window = self.usable_window(arrival.class, gate_now);
         let wire_time = self.wire_time(arrival.length_bytes);
         let class = &mut self.classes[arrival.class.index()];
         class.counters.received += 1;
@@ -132,8 +148,8 @@ impl<F> Scheduler<F> {
         }
     }
 
-    /// Tells when a departure was measured to end on the wire. An end after the gate's close is counted
-    /// as a transmission overrun (TransmissionOverrun, 8.6.8.4).
+    /// Tells when a departure was measured to end on the wire. An end after the gate's close is
+    /// counted as a transmission overrun (TransmissionOverrun, 8.6.8.4).
     pub fn departed(&mut self, class: TrafficClass, end_on_wire: TaiTime, gate_close: Close) {
         if Close::At(end_on_wire) > gate_close {
             self.classes[class.index()].counters.transmission_overruns += 1;
@@ -160,8 +176,8 @@ impl<F> Scheduler<F> {
         self.gates.take_retired()
     }
 
-    /// Sets the speed of the link for all frames that have not started yet. Takes time linear in the
-    /// capacity of the queues.
+    /// Sets the speed of the link for all frames that have not started yet. Takes time linear in
+    /// the capacity of the queues.
     pub fn set_link_speed(&mut self, speed: LinkSpeed) {
         self.link_speed = speed;
         let overhead = self.per_frame_overhead_bytes;
@@ -174,13 +190,43 @@ impl<F> Scheduler<F> {
         }
     }
 
+    /// Keeps frames so far inside their gates' windows from now on. A frame that does not fit between
+    /// the margins of its class's longest window is one that never fits.
+    pub fn set_gate_margins(&mut self, margins: GateMargins) {
+        self.margins = margins;
+    }
+
+    /// Moves the gates on to the instant at which a frame's gate must be open if it is to start at
+    /// `now`, and gives that instant.
+    fn advance_gates(&mut self, now: TaiTime) -> TaiTime {
+        let gate_now = now - self.margins.after_open;
+        self.gates.advance(gate_now);
+        gate_now
+    }
+
+    /// The longest window of `class` between its margins.
+    fn usable_window(&self, class: TrafficClass, gate_now: TaiTime) -> Window {
+        match self.gates.longest_window(class, gate_now) {
+            Window::Longest(window) => {
+                let margins = self.margins.after_open + self.margins.before_close;
+                Window::Longest(window - margins)
+            }
+            unlimited => unlimited,
+        }
+    }
+
+    /// Whether a frame that starts at `start` ends in time before its gate's `close`.
+    fn fits(&self, start: TaiTime, wire_time: Nanoseconds, close: Close) -> bool {
+        fits(start, wire_time + self.margins.before_close, close)
+    }
+
     /// Sets the longest SDU of `class` in octets, for frames that arrive from now on.
     pub fn set_queue_max_sdu(&mut self, class: TrafficClass, queue_max_sdu_bytes: Option<u32>) {
         self.classes[class.index()].queue_max_sdu_bytes = queue_max_sdu_bytes;
     }
 
-    /// Empties all queues, counts every frame as [`DropCause::Flushed`] and hands it out with its class and
-    /// stream.
+    /// Empties all queues, counts every frame as [`DropCause::Flushed`] and hands it out with its
+    /// class and stream.
     pub fn drain(&mut self, mut hand_out: impl FnMut(TrafficClass, u32, F)) {
         for class in TrafficClass::ALL {
             for kind in QueueKind::ALL {
@@ -216,10 +262,11 @@ impl<F> Scheduler<F> {
         self.counters(class).queued as usize
     }
 
-    /// The longest SDU in octets that `class` accepts at `now`: what its longest window holds at the speed of
-    /// the link, and no more than its queueMaxSDU. `None` where neither limits it; `Some(0)` where nothing fits.
+    /// The longest SDU in octets that `class` accepts at `now`: what its longest window holds at
+    /// the speed of the link, and no more than its queueMaxSDU. `None` where neither limits it;
+    /// `Some(0)` where nothing fits.
     pub fn dynamic_max_sdu(&self, class: TrafficClass, now: TaiTime) -> Option<u32> {
-        let by_window = match self.gates.longest_window(class, now) {
+        let by_window = match self.usable_window(class, now) {
             Window::Always => None,
             Window::Never => Some(0),
             Window::Longest(window) => Some(self.longest_sdu_in(window)),

@@ -10,8 +10,8 @@ const NONE: u64 = u64::MAX;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Segments {
-    /// Offsets from the start of the cycle, ascending, the first zero. Entries with equal neighbouring
-    /// states are one segment; the last segment lasts to the end of the cycle.
+    /// Offsets from the start of the cycle, ascending, the first zero. Entries with equal
+    /// neighbouring states are one segment; the last segment lasts to the end of the cycle.
     offsets: Vec<u64>,
     states: Vec<GateStates>,
     /// Per segment and class: the offset at which the gate changes next within the cycle.

@@ -1,12 +1,13 @@
-//! Instants and durations in nanoseconds. The scheduler never reads a clock: callers pass the time in.
+//! Instants and durations in nanoseconds. The scheduler never reads a clock: callers pass the time
+//! in.
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
 /// An instant of `CLOCK_TAI`, in nanoseconds since 1970-01-01 00:00:00 TAI.
 ///
-/// Arithmetic saturates: an instant that would lie beyond [`TaiTime::MAX`] (the year 2554) is `MAX`,
-/// one that would lie before zero is zero.
+/// Arithmetic saturates: an instant that would lie beyond [`TaiTime::MAX`] (the year 2554) is
+/// `MAX`, one that would lie before zero is zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct TaiTime(u64);
 

@@ -17,7 +17,13 @@ use generate::{Action, Run, arrival, run};
 use port::{Departures, simulate};
 
 fn config() -> ProptestConfig {
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() {
+        ProptestConfig::default().cases
+    } else {
+        1_000
+    };
     ProptestConfig {
+        cases,
         failure_persistence: None,
         ..ProptestConfig::default()
     }
@@ -39,7 +45,8 @@ proptest! {
         prop_assert_eq!(departures, &model.departures[..]);
         for class in TrafficClass::ALL {
             let counters = scheduler.counters(class);
-            prop_assert!(model.agrees_with(class, counters), "{}: {:?} {:?}", class, counters, model.drops);
+            let agrees = model.agrees_with(class, counters);
+            prop_assert!(agrees, "{}: {:?} {:?}", class, counters, model.drops);
         }
     }
 }

@@ -1,16 +1,67 @@
-//! What the end-to-end tests of the daemon share: a network, a daemon's home, and configurations.
+//! What the end-to-end tests of the daemon share: a network, a daemon's home, configurations, traffic and sums.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub mod counters;
+pub mod traffic;
 
 use std::time::Duration;
 
-use serde_json::Value;
-use tsn_tests::capture::Capture;
-use tsn_tests::daemon::{Daemon, Home};
-use tsn_tests::topology::{Network, UPLINK};
-use tsn_tests::wait::wait_until;
+use tsn_tests::{
+    capture::Capture,
+    daemon::{Daemon, Home},
+    topology::{Network, Pod, UPLINK},
+    wait::wait_until,
+};
+
+use counters::number;
 
 /// Bound of every wait.
 pub const BOUND: Duration = Duration::from_secs(20);
+
+/// UDP port of the stream `timed` in class 7, which may carry launch times.
+pub const CONTROL: u16 = 5001;
+/// UDP port of the stream `video` in class 5.
+pub const VIDEO: u16 = 5005;
+/// UDP port of the stream `rest` in class 0.
+pub const BEST_EFFORT: u16 = 5009;
+/// EtherType of the stream `raw` in class 7.
+pub const RAW_ETHERTYPE: u16 = 0x88b6;
+
+/// 300 µs for class 7, 200 µs for class 5, 500 µs for class 0.
+pub const MILLISECOND_LIST: &str = r#"[
+  { gate-states-value: [7], time-interval-value: 300us },
+  { gate-states-value: [5], time-interval-value: 200us },
+  { gate-states-value: [0], time-interval-value: 500us } ]"#;
+
+/// What differs from test to test in a configuration.
+pub struct Settings<'a> {
+    /// Mb/s.
+    pub link_speed: u32,
+    /// Frames that a class queues at most.
+    pub capacity: u32,
+    /// Frames of a pod that may wait.
+    pub frame_quota: u32,
+    /// The gate control list as YAML.
+    pub list: &'a str,
+    /// Without a sign of life for so long the kernel takes over.
+    pub heartbeat_timeout: &'a str,
+    /// What happens to late frames of the stream `timed`.
+    pub late: &'a str,
+}
+
+impl Default for Settings<'_> {
+    fn default() -> Self {
+        Self {
+            link_speed: 1_000,
+            capacity: 1_024,
+            frame_quota: 2_048,
+            list: MILLISECOND_LIST,
+            // A machine that others use may take the core away for long; only the fault tests want the kernel path.
+            heartbeat_timeout: "10s",
+            late: "send",
+        }
+    }
+}
 
 /// Two nodes with pods, and the place where the near node's daemon lives.
 pub struct Bed {
@@ -29,55 +80,45 @@ impl Bed {
         }
     }
 
-    /// A 1 ms cycle: 300 µs for class 7, 200 µs for class 5, 500 µs for class 0; every pod with a stream in each.
-    pub fn configuration(&self) -> String {
-        self.configuration_with(
-            "        - { gate-states-value: [7], time-interval-value: 300us }
-        - { gate-states-value: [5], time-interval-value: 200us }
-        - { gate-states-value: [0], time-interval-value: 500us }
-",
-        )
+    /// A pod of the near node, by its number from 1 on.
+    pub fn near(&self, number: usize) -> &Pod {
+        &self.network.near.pods[number - 1]
     }
 
-    /// The same with another gate control list.
-    pub fn configuration_with(&self, list: &str) -> String {
-        let mut text = format!(
-            "uplinks:
-  - device: {UPLINK}
-    link-speed: 1000
-    traffic-classes:
-      - {{ number: 7, name: control, critical: true }}
-      - {{ number: 5, name: video }}
-      - {{ number: 0, name: best-effort }}
-    gate-parameters:
-      admin-control-list:
-{list}pods:
-"
-        );
-        for pod in &self.network.near.pods {
-            text += &format!(
-                "  - name: {}
-    netns: {}
-    streams:
-      - {{ name: timed, match: {{ udp-destination-port: 5001 }}, traffic-class: control, late: send }}
-      - {{ name: video, match: {{ udp-destination-port: 5005 }}, traffic-class: video, late: send }}
-      - {{ name: raw, match: {{ ethertype: 0x88b6 }}, traffic-class: control, late: send }}
-      - {{ name: rest, match: {{ udp-destination-port: 5009 }}, traffic-class: best-effort }}
-",
-                pod.host_end,
-                pod.namespace.path().display()
-            );
-        }
-        text + "worker: { heartbeat-timeout: 50ms }\n"
+    /// A pod of the far node, by its number from 1 on.
+    pub fn far(&self, number: usize) -> &Pod {
+        &self.network.far.pods[number - 1]
+    }
+
+    /// A configuration with all pods of the near node.
+    pub fn configuration(&self, settings: &Settings<'_>) -> String {
+        let pods: Vec<String> = self
+            .network
+            .near
+            .pods
+            .iter()
+            .map(|pod| format!("  - {}\n", pod_settings(pod, settings)))
+            .collect();
+        format!(
+            "{}pods:\n{}",
+            configuration_without_pods(settings),
+            pods.concat()
+        )
     }
 
     /// Starts the near node's daemon.
     pub fn start(&self, configuration: &str) -> Daemon {
+        self.start_with(configuration, &[])
+    }
+
+    /// Starts it with more options.
+    pub fn start_with(&self, configuration: &str, options: &[&str]) -> Daemon {
+        let options = [&["--cpu", "1"], options].concat();
         Daemon::start(
             &self.network.near.namespace,
             &self.home,
             configuration,
-            &["--cpu", "1"],
+            &options,
         )
         .unwrap()
     }
@@ -86,23 +127,69 @@ impl Bed {
     pub fn capture(&self) -> Capture {
         Capture::start(&self.network.far.namespace, UPLINK).unwrap()
     }
-
-    /// Waits until a pod's stream has sent so many frames.
-    pub fn wait_sent(&self, daemon: &Daemon, pod: &str, stream: usize, frames: u64) {
-        let path = format!("/v1/pods/{pod}");
-        wait_until(&format!("{frames} frames of {pod}"), BOUND, || {
-            daemon
-                .control
-                .get(&path)
-                .is_ok_and(|pod| number(&pod["streams"][stream]["sent"]) >= frames)
-        })
-        .unwrap_or_else(|error| panic!("{error}: {}", daemon.control.get("/v1/pods").unwrap()));
-    }
 }
 
-/// A JSON value as a number.
-pub fn number(value: &Value) -> u64 {
-    value
-        .as_u64()
-        .unwrap_or_else(|| panic!("{value} is no number"))
+/// A configuration that names no pods.
+pub fn configuration_without_pods(settings: &Settings<'_>) -> String {
+    let Settings {
+        link_speed,
+        capacity,
+        list,
+        heartbeat_timeout,
+        ..
+    } = settings;
+    format!(
+        "worker: {{ heartbeat-timeout: {heartbeat_timeout} }}
+uplinks:
+  - device: {UPLINK}
+    link-speed: {link_speed}
+    traffic-classes:
+      - {{ number: 7, name: control, critical: true, capacity: {capacity} }}
+      - {{ number: 5, name: video, capacity: {capacity} }}
+      - {{ number: 0, name: best-effort, capacity: {capacity} }}
+    gate-parameters: {{ admin-control-list: {list} }}
+"
+    )
+}
+
+/// A pod as an element of `pods` and as a body of `POST /v1/pods`: JSON, which is YAML too.
+pub fn pod_settings(pod: &Pod, settings: &Settings<'_>) -> String {
+    format!(
+        r#"{{ "name": "{}", "netns": "{}", "frame-quota": {}, "streams": [
+      {{ "name": "timed", "match": {{ "udp-destination-port": {CONTROL} }}, "traffic-class": 7, "late": "{}" }},
+      {{ "name": "video", "match": {{ "udp-destination-port": {VIDEO} }}, "traffic-class": 5 }},
+      {{ "name": "raw", "match": {{ "ethertype": {RAW_ETHERTYPE} }}, "traffic-class": 7, "late": "send" }},
+      {{ "name": "rest", "match": {{ "udp-destination-port": {BEST_EFFORT} }}, "traffic-class": 0 }} ] }}"#,
+        pod.host_end,
+        pod.namespace.path().display(),
+        settings.frame_quota,
+        settings.late
+    )
+}
+
+/// Waits until nothing of what the pods sent is still on its way: what the daemon has received no longer grows and
+/// nothing is queued.
+pub fn wait_at_rest(daemon: &Daemon) {
+    let mut before = None;
+    wait_until("the queues to be empty", BOUND, || {
+        let (Ok(status), Ok(pods)) = (
+            daemon.control.get("/v1/status"),
+            daemon.control.get("/v1/pods"),
+        ) else {
+            return false;
+        };
+        let now: Vec<u64> = pods
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|pod| number(&pod["received"]))
+            .collect();
+        let is_quiet = before.as_ref() == Some(&now);
+        before = Some(now);
+        is_quiet
+            && status["classes"]
+                .as_array()
+                .is_some_and(|classes| classes.iter().all(|class| number(&class["queued"]) == 0))
+    })
+    .unwrap();
 }

@@ -2,22 +2,25 @@
 
 use super::Scheduler;
 use crate::class::TrafficClass;
-use crate::gates::{Close, fits};
+use crate::gates::Close;
 use crate::queue::{QueueKind, Queued};
 use crate::schedule::Window;
 use crate::time::{Nanoseconds, TaiTime};
 
-/// How many windows that are too short for a frame are skipped before the caller is asked to look again.
+/// How many windows that are too short for a frame are skipped before the caller is asked to look
+/// again.
 const WINDOWS_AHEAD: usize = 4;
 
 impl<F> Scheduler<F> {
-    /// The next instant at which [`Scheduler::dequeue`] may have something to do, if nothing else arrives and
-    /// nothing is configured before; `None` when nothing is queued that can ever be sent.
+    /// The next instant at which [`Scheduler::dequeue`] may have something to do, if nothing else
+    /// arrives and nothing is configured before; `None` when nothing is queued that can ever be
+    /// sent.
     ///
-    /// It is never later than the true instant, and usually exact. It is `now` only if a call of `dequeue` at `now`
-    /// sends or drops a frame, so that calling the two in turn always makes progress.
+    /// It is never later than the true instant, and usually exact. It is `now` only if a call of
+    /// `dequeue` at `now` sends or drops a frame, so that calling the two in turn always makes
+    /// progress.
     pub fn next_event(&mut self, now: TaiTime) -> Option<TaiTime> {
-        self.gates.advance(now);
+        self.advance_gates(now);
         let ready = now.max(self.busy_until);
         let mut earliest: Option<TaiTime> = None;
         for class in TrafficClass::ALL {
@@ -34,7 +37,7 @@ impl<F> Scheduler<F> {
 
     /// The next event of `class` at or after `ready`, when the link is idle.
     fn class_event(&self, class: TrafficClass, ready: TaiTime) -> Option<TaiTime> {
-        let window = self.gates.longest_window(class, ready);
+        let window = self.usable_window(class, ready - self.margins.after_open);
         if window == Window::Never {
             return Some(ready);
         }
@@ -54,21 +57,24 @@ impl<F> Scheduler<F> {
         window: Window,
         ready: TaiTime,
     ) -> Option<TaiTime> {
-        let next_phase = self.gates.next_phase(ready);
+        let after_open = self.margins.after_open;
+        let gate_ready = ready - after_open;
+        let next_phase = self.gates.next_phase(gate_ready).map(|phase| phase + after_open);
         let eligible = ready.max(head.eligible_from());
-        let Some(open) = self.gates.next_open(class, eligible) else {
+        let Some(open) = self.gates.next_open(class, eligible - after_open) else {
             // Closed for good once the schedule changes: the frame is dropped then.
             return next_phase;
         };
+        let open = (open + after_open).max(eligible);
         if open > ready || head.drop_cause(ready, window).is_some() {
             return Some(open);
         }
-        let close = self.gates.close_time(class, ready);
-        if fits(ready, head.wire_time, close) {
+        let close = self.gates.close_time(class, gate_ready);
+        if self.fits(ready, head.wire_time, close) {
             return Some(ready);
         }
-        // Open, but the frame does not fit: wait for a window that holds it, or for its being dropped,
-        // which lets those behind it go.
+        // Open, but the frame does not fit: wait for a window that holds it, or for its being
+        // dropped, which lets those behind it go.
         let dropped_late = head
             .latest_start()
             .map(|latest| latest + Nanoseconds::from_nanos(1));
@@ -91,9 +97,10 @@ impl<F> Scheduler<F> {
                 break;
             };
             let open = self.gates.next_open(class, closed)?;
-            opening = Some(open);
             close = self.gates.close_time(class, open);
-            if fits(open, wire_time, close) {
+            let start = open + self.margins.after_open;
+            opening = Some(start);
+            if self.fits(start, wire_time, close) {
                 break;
             }
         }

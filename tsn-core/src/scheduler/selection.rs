@@ -1,45 +1,46 @@
-//! Transmission selection (IEEE 802.1Q 8.6.8): strict priority among the classes that have a frame whose
-//! time has come, whose gate is open and which fits before the gate closes.
+//! Transmission selection (IEEE 802.1Q 8.6.8): strict priority among the classes that have a frame
+//! whose time has come, whose gate is open and which fits before the gate closes.
 
 use super::Scheduler;
 use crate::class::TrafficClass;
 use crate::frame::{Departure, Launch};
-use crate::gates::{Close, fits};
+use crate::gates::Close;
 use crate::queue::{QueueKind, Queued};
 use crate::schedule::Window;
 use crate::time::{Nanoseconds, TaiTime};
 
-/// The most frames that one call of [`Scheduler::dequeue`] drops, so that a call that follows a long stall
-/// does not take so long that its `now` becomes untrue.
+/// The most frames that one call of [`Scheduler::dequeue`] drops, so that a call that follows a
+/// long stall does not take so long that its `now` becomes untrue.
 const MAX_DROPS_PER_CALL: usize = 64;
 
 /// The call has dropped as many frames as one call may.
 struct TooManyDrops;
 
 impl<F> Scheduler<F> {
-    /// The frame that starts on the wire at `now`, if one does. The link is occupied by it from then on, and
-    /// nothing else starts before it has ended.
+    /// The frame that starts on the wire at `now`, if one does. The link is occupied by it from
+    /// then on, and nothing else starts before it has ended.
     ///
-    /// Within a class a frame whose launch time has come goes first, then the earliest deadline, then the
-    /// others in order of arrival. The head of each of these queues holds back those behind it, but no
-    /// other queue. Frames that it comes upon and that can no longer be sent are dropped and counted, at most
-    /// 64 in one call: after `None`, [`Scheduler::next_event`] tells whether to call again at once.
+    /// Within a class a frame whose launch time has come goes first, then the earliest deadline,
+    /// then the others in order of arrival. The head of each of these queues holds back those
+    /// behind it, but no other queue. Frames that it comes upon and that can no longer be sent are
+    /// dropped and counted, at most 64 in one call: after `None`, [`Scheduler::next_event`] tells
+    /// whether to call again at once.
     pub fn dequeue(&mut self, now: TaiTime) -> Option<Departure<F>> {
-        self.gates.advance(now);
+        let gate_now = self.advance_gates(now);
         if self.busy_until > now {
             return None;
         }
-        let open = self.gates.states(now);
+        let open = self.gates.states(gate_now);
         let mut drops_left = MAX_DROPS_PER_CALL;
         for class in TrafficClass::ALL.into_iter().rev() {
             if self.classes[class.index()].queue.is_empty() {
                 continue;
             }
-            let window = self.gates.longest_window(class, now);
+            let window = self.usable_window(class, gate_now);
             if window == Window::Never {
                 self.discard_all(class, now, &mut drops_left).ok()?;
             } else if open.is_open(class) {
-                let gate_close = self.gates.close_time(class, now);
+                let gate_close = self.gates.close_time(class, gate_now);
                 if let Some(queued) = self
                     .select(class, now, window, gate_close, &mut drops_left)
                     .ok()?
@@ -67,7 +68,7 @@ impl<F> Scheduler<F> {
                 if let Some(cause) = head.drop_cause(now, window) {
                     *drops_left = drops_left.checked_sub(1).ok_or(TooManyDrops)?;
                     self.discard(class, kind, cause);
-                } else if fits(now, head.wire_time, gate_close) {
+                } else if self.fits(now, head.wire_time, gate_close) {
                     return Ok(self.classes[class.index()].queue.pop(kind));
                 } else {
                     break;

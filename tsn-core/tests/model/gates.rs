@@ -1,4 +1,5 @@
-//! The gates, slow and obvious: the state machines of 8.6.9 walked entry by entry with exact fractions.
+//! The gates, slow and obvious: the state machines of 8.6.9 walked entry by entry with exact
+//! fractions.
 
 use tsn_core::{GateStates, ScheduleParameters, TrafficClass, Window};
 

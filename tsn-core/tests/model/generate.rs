@@ -102,19 +102,23 @@ fn schedule(start: u64) -> impl Strategy<Value = ScheduleParameters> {
 }
 
 fn frame(start: u64) -> impl Strategy<Value = Frame> {
-    let time = (0..45_000_u64)
-        .prop_map(move |offset| TaiTime::from_nanos((start + offset).saturating_sub(3_000)));
+    // Every other time lies on a grid, so that equal ones occur.
+    let offset = prop_oneof![0..45_000_u64, (0..20_u64).prop_map(|step| step * 2_000)];
+    let time =
+        offset.prop_map(move |offset| TaiTime::from_nanos((start + offset).saturating_sub(3_000)));
     let launch = (0..3, time).prop_map(|(kind, time)| match kind {
         0 => Launch::None,
         1 => Launch::At(time),
         _ => Launch::By(time),
     });
-    let tolerance = prop_oneof![Just(0), 0..2_000_u64, Just(u64::MAX)];
-    let action = prop_oneof![Just(LateAction::Drop), Just(LateAction::Send)];
-    (0_u8..8, 20_u32..1_600, launch, tolerance, action).prop_map(
+    let tolerance = prop_oneof![Just(0), 0..1_000_u64, 0..5_000_u64, Just(u64::MAX)];
+    let action = prop_oneof![3 => Just(LateAction::Drop), 1 => Just(LateAction::Send)];
+    let length = prop_oneof![20_u32..1_600, 50_u32..150, 1_300_u32..1_600];
+    // Few classes, so that they are contended for.
+    let class = prop_oneof![4 => Just(0), 2 => Just(1), 1 => 0..8_usize];
+    (class, length, launch, tolerance, action).prop_map(
         |(class, length, launch, tolerance, action)| Frame {
-            // Few classes, so that they are contended for.
-            class: TrafficClass::ALL[usize::from(if class < 6 { class % 2 } else { class })],
+            class: TrafficClass::ALL[class],
             length,
             launch,
             tolerance: Nanoseconds::from_nanos(tolerance),
@@ -151,7 +155,7 @@ pub fn run() -> impl Strategy<Value = Run> {
     start().prop_flat_map(|start| {
         let controls = prop::collection::vec(control(start), 1..6);
         let arrival = (start..start + RUN_NS, frame(start).prop_map(Action::Arrive));
-        let arrivals = prop::collection::vec(arrival, 0..60);
+        let arrivals = prop::collection::vec(arrival, 0..100);
         let queries = prop::collection::vec(start..start + RUN_NS, 8);
         let mbps = prop_oneof![Just(1_000), Just(10_000), Just(2_500), Just(100_000)];
         (

@@ -1,4 +1,5 @@
-//! The scheduler, slow and obvious: lists that are scanned, at every instant at which anything could change.
+//! The scheduler, slow and obvious: lists that are scanned, at every instant at which anything
+//! could change.
 
 use tsn_core::{ClassCounters, DropCause, LateAction, Launch, TrafficClass, Window};
 

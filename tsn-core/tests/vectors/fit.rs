@@ -12,6 +12,9 @@ struct FitCase {
     link_speed_mbps: u32,
     per_frame_overhead_bytes: u32,
     schedule: Option<ScheduleCase>,
+    /// The longest SDU of a class in octets.
+    #[serde(default)]
+    queue_max_sdu: ByClass<u32>,
     frames: Vec<FrameCase>,
     #[serde(default)]
     expect: Expect,
@@ -74,7 +77,8 @@ fn check_frame(case: &FitCase, frame: &FrameCase) -> Outcome {
     Ok(())
 }
 
-/// A scheduler whose schedule is the case's, or one in which the given gates close at the given instant.
+/// A scheduler whose schedule is the case's, or one in which the given gates close at the given
+/// instant.
 fn scheduler_at(
     case: &FitCase,
     closing: Option<(u8, u64)>,
@@ -94,6 +98,9 @@ fn scheduler_at(
     if let Some(schedule) = schedule {
         let change = scheduler.configure(at(0), schedule);
         expect_equal("superseded schedule", change.superseded.is_some(), false)?;
+    }
+    for (key, limit) in &case.queue_max_sdu {
+        scheduler.set_queue_max_sdu(class_key(key)?, Some(*limit));
     }
     Ok((scheduler, at(t)))
 }

@@ -1,4 +1,5 @@
-//! Kind `launch` (also spelled `txtime`): frames with launch times, by the rules of the kernel's ETF.
+//! Kind `launch` (also spelled `txtime`): frames with launch times, by the rules of the kernel's
+//! ETF.
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -50,8 +50,8 @@ pub fn check(body: Value) -> Outcome {
     expect_equal("send_tc", sent, case.expect.send_tc)
 }
 
-/// Entries in which the gates close when the case says so, and all gates are open in the end, so that
-/// every head is admitted.
+/// Entries in which the gates close when the case says so, and all gates are open in the end, so
+/// that every head is admitted.
 fn closing_gates(case: &SelectCase) -> Result<Vec<(u8, u64)>, String> {
     let mut closings = Vec::new();
     for (key, close) in &case.gate_close {

@@ -1,15 +1,15 @@
 //! The node daemon.
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use sd_notify::NotifyState;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 use tracing_subscriber::EnvFilter;
@@ -105,7 +105,7 @@ fn main() -> Result<()> {
                 ..AfxdpConfig::default()
             })?;
             match backend.programs_mut().take_logs() {
-                Ok(Some(log)) => drop(runtime.spawn(forward_program_log(log))),
+                Ok(Some(log)) => forward_program_log(log).context("no thread for the programs' log")?,
                 Ok(None) => tracing::warn!("the kernel programs' log belongs to another process"),
                 Err(error) => tracing::warn!(%error, "the kernel programs' log cannot be read"),
             }
@@ -168,19 +168,21 @@ async fn serve<B: Backend + 'static>(
     Ok(())
 }
 
-/// Puts what the kernel programs log into the daemon's own log.
-async fn forward_program_log(log: tsn_afxdp::ProgramLog) {
-    let mut log = match AsyncFd::register_with_interest(log, Interest::READABLE) {
-        Ok(log) => log,
-        Err(error) => {
-            tracing::warn!(%error, "the kernel programs' log cannot be followed");
-            return;
+/// Puts what the kernel programs log into the daemon's own log, in a thread that ends with the process.
+fn forward_program_log(mut log: tsn_afxdp::ProgramLog) -> std::io::Result<()> {
+    let follow = move || {
+        loop {
+            match poll(&mut [PollFd::new(log.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE) {
+                Ok(_) => log.flush(),
+                Err(nix::Error::EINTR) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the kernel programs' log cannot be followed");
+                    return;
+                }
+            }
         }
     };
-    while let Ok(mut readable) = log.readable_mut().await {
-        readable.get_inner_mut().flush();
-        readable.clear_ready();
-    }
+    std::thread::Builder::new().name("tsnd-program-log".to_owned()).spawn(follow).map(drop)
 }
 
 fn notify(state: &[NotifyState<'_>]) {

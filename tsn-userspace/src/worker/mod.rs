@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use tsn_core::{
-    Departure, GateStates, Launch, Nanoseconds, Schedule, Scheduler, SchedulerParameters, TaiTime,
+    Departure, GateMargins, GateStates, Launch, Nanoseconds, Schedule, Scheduler, SchedulerParameters, TaiTime,
 };
 use tsn_port::{Heartbeat, Port};
 
@@ -112,7 +112,7 @@ impl<P: Port> Worker<P> {
         let usual_wake_up = RunningMedian::from_durations_ns(&mut durations_ns);
         let now = tai_now();
         let mut scheduler = Scheduler::new(parts.scheduler);
-        scheduler.set_admin_gate_states(parts.gates.admin_gate_states);
+        scheduler.set_gate_margins(margins(lead, parts.stall_threshold));
         scheduler.set_enabled(now, parts.gates.enabled);
         if let Some(schedule) = parts.gates.schedule {
             drop(scheduler.configure(now, schedule).superseded);
@@ -217,6 +217,7 @@ impl<P: Port> Worker<P> {
         let stalled = self.stalls.touches(launch_time, now, left);
         if !stalled {
             self.lead.observe(left - now);
+            self.scheduler.set_gate_margins(margins(self.lead, self.stalls.threshold()));
         }
         self.scheduler.departed(class, left + (end - start), gate_close);
         let (place, stream) = untag(stream);
@@ -421,6 +422,12 @@ impl<P: Port> Worker<P> {
             Some(pod)
         }));
     }
+}
+
+/// A frame that no stall touched is on the wire between the decision and the lead plus a stall's threshold after it;
+/// all of that must lie inside its gate's window.
+fn margins(lead: Lead, stall_threshold: Nanoseconds) -> GateMargins {
+    GateMargins { after_open: lead.get(), before_close: stall_threshold }
 }
 
 /// How long a snapshot is waited for before the worker counts as hung.

@@ -53,6 +53,11 @@ impl StallLog {
         Self { threshold, usual_wake_up, recent: VecDeque::with_capacity(KEPT), totals: StallTotals::default() }
     }
 
+    /// What counts as a stall.
+    pub fn threshold(&self) -> Nanoseconds {
+        self.threshold
+    }
+
     /// The worker was seen at `begin` and next at `end`. Whether that was a stall.
     pub fn observe(&mut self, begin: TaiTime, end: TaiTime) -> bool {
         self.observe_beyond(self.threshold, begin, end)

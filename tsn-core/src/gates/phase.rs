@@ -1,0 +1,120 @@
+//! What is in force for a while, and where in its cycle an instant lies.
+
+use crate::class::TrafficClass;
+use crate::cycle::Cycle;
+use crate::schedule::Schedule;
+
+/// Where the last `advance` was, so that the next lookup need not search.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor {
+    pub cycle: Cycle,
+    pub segment: usize,
+}
+
+/// What is in force for a while, and until when (`None`: for good).
+pub enum Phase<'a> {
+    Admin {
+        until: Option<u64>,
+    },
+    Running {
+        schedule: &'a Schedule,
+        cursor: Option<&'a Cursor>,
+        until: Option<u64>,
+        held_cycle: Option<u64>,
+    },
+}
+
+/// A place in a running schedule.
+pub struct Position {
+    pub cycle_start: u64,
+    /// `None` in a cycle that is held until the schedule ends.
+    pub next_start: Option<u64>,
+    pub segment: usize,
+}
+
+impl Cursor {
+    pub fn move_to(&mut self, now: u64, schedule: &Schedule, held_cycle: Option<u64>) {
+        let position = Position::at(now, schedule, Some(self), held_cycle);
+        if position.cycle_start != self.cycle.start {
+            let following = schedule.cycles.following(&self.cycle);
+            self.cycle = if following.start == position.cycle_start {
+                following
+            } else {
+                schedule.cycles.containing(position.cycle_start)
+            };
+        }
+        self.segment = position.segment;
+    }
+}
+
+impl Position {
+    pub fn at(
+        t: u64,
+        schedule: &Schedule,
+        cursor: Option<&Cursor>,
+        held_cycle: Option<u64>,
+    ) -> Position {
+        let hint = cursor.map_or(0, |cursor| cursor.segment);
+        let (cycle_start, next_start) = match held_cycle {
+            Some(held) if held <= t => (held, None),
+            _ => {
+                let cycle = cycle_at(t, schedule, cursor);
+                (cycle.start, Some(cycle.next_start))
+            }
+        };
+        let segment = schedule.segments.find(t.saturating_sub(cycle_start), hint);
+        Position {
+            cycle_start,
+            next_start,
+            segment,
+        }
+    }
+}
+
+fn cycle_at(t: u64, schedule: &Schedule, cursor: Option<&Cursor>) -> Cycle {
+    if let Some(Cursor { cycle, .. }) = cursor {
+        if cycle.contains(t) {
+            return *cycle;
+        }
+        let following = schedule.cycles.following(cycle);
+        if following.contains(t) {
+            return following;
+        }
+    }
+    schedule.cycles.containing(t)
+}
+
+impl Phase<'_> {
+    pub fn until(&self) -> Option<u64> {
+        match self {
+            Phase::Admin { until } | Phase::Running { until, .. } => *until,
+        }
+    }
+
+    /// The first change of the gate of `class` after `t`, as if the phase never ended.
+    pub fn next_change(&self, class: TrafficClass, t: u64) -> Option<u64> {
+        let Phase::Running {
+            schedule,
+            cursor,
+            held_cycle,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let Position {
+            cycle_start,
+            next_start,
+            segment,
+        } = Position::at(t, schedule, *cursor, *held_cycle);
+        let segments = &schedule.segments;
+        let change = match segments.change(segment, class) {
+            Some(offset) => cycle_start.checked_add(offset),
+            None => {
+                let open = segments.states(segment).is_open(class);
+                next_start?.checked_add(segments.first(class, !open)?)
+            }
+        };
+        change.filter(|change| *change != u64::MAX)
+    }
+}

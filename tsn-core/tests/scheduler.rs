@@ -1,0 +1,271 @@
+//! What a caller of the scheduler relies on, case by case.
+
+use tsn_core::*;
+
+const CLASS: TrafficClass = TrafficClass::ALL[3];
+
+fn at(ns: u64) -> TaiTime {
+    TaiTime::from_nanos(ns)
+}
+
+fn speed(mbps: u32) -> LinkSpeed {
+    LinkSpeed::from_mbps(mbps).unwrap()
+}
+
+fn scheduler(capacity: u32) -> Scheduler<u32> {
+    Scheduler::new(SchedulerParameters {
+        link_speed: speed(1_000),
+        per_frame_overhead_bytes: ETHERNET_OVERHEAD_BYTES,
+        admin_gate_states: GateStates::ALL_OPEN,
+        classes: [ClassParameters {
+            capacity,
+            queue_max_sdu_bytes: None,
+            launch_time_required: false,
+        }; 8],
+    })
+}
+
+fn schedule(base_ns: u64, list: &[(u8, u64)]) -> Box<Schedule> {
+    let entry = |&(states, ns)| GateControlEntry {
+        gate_states: GateStates(states),
+        time_interval: Nanoseconds::from_nanos(ns),
+    };
+    let parameters = ScheduleParameters {
+        base_time: at(base_ns),
+        cycle_time: None,
+        cycle_time_extension: Nanoseconds::ZERO,
+        entries: list.iter().map(entry).collect(),
+    };
+    Box::new(Schedule::new(parameters).unwrap())
+}
+
+fn arrival(frame: u32, length_bytes: u32, launch: Launch) -> Arrival<u32> {
+    let late = LatePolicy {
+        tolerance: Nanoseconds::ZERO,
+        action: LateAction::Drop,
+    };
+    Arrival {
+        frame,
+        length_bytes,
+        class: CLASS,
+        launch,
+        late,
+        stream: 7,
+    }
+}
+
+fn base_ns(schedule: Option<Box<Schedule>>) -> Option<u64> {
+    schedule.map(|schedule| schedule.parameters().base_time.as_nanos())
+}
+
+#[test]
+fn frames_are_paced_by_the_link() {
+    let mut port = scheduler(4);
+    for frame in 0..3 {
+        port.enqueue(at(0), arrival(frame, 1_514, Launch::None))
+            .unwrap();
+    }
+    assert_eq!(port.dequeue(at(0)).unwrap().end, at(12_304));
+    assert_eq!(port.next_event(at(0)), Some(at(12_304)));
+    assert!(port.dequeue(at(12_303)).is_none());
+    // A slower link holds for what has not started.
+    port.set_link_speed(speed(100));
+    assert_eq!(port.dequeue(at(12_304)).unwrap().end, at(12_304 + 123_040));
+}
+
+#[test]
+fn an_overrun_is_an_end_after_the_close() {
+    let mut port = scheduler(1);
+    port.departed(CLASS, at(100), Close::At(at(100)));
+    port.departed(CLASS, at(100), Close::Never);
+    assert_eq!(port.counters(CLASS).transmission_overruns, 0);
+    port.departed(CLASS, at(101), Close::At(at(100)));
+    assert_eq!(port.counters(CLASS).transmission_overruns, 1);
+}
+
+#[test]
+fn after_a_stall_late_frames_are_dropped_a_few_at_a_time() {
+    let mut port = scheduler(1_000);
+    for frame in 0..999 {
+        port.enqueue(at(0), arrival(frame, 60, Launch::At(at(u64::from(frame)))))
+            .unwrap();
+    }
+    port.enqueue(at(0), arrival(999, 60, Launch::None)).unwrap();
+    let now = at(50_000_000);
+    let mut calls = 0;
+    let departure = loop {
+        assert_eq!(port.next_event(now), Some(now));
+        calls += 1;
+        if let Some(departure) = port.dequeue(now) {
+            break departure;
+        }
+    };
+    assert_eq!(departure.frame, 999);
+    assert_eq!(port.counters(CLASS).drops(DropCause::Late), 999);
+    assert!((2..100).contains(&calls), "{calls} calls");
+    assert!(port.counters(CLASS).is_conserved());
+}
+
+#[test]
+fn a_frame_that_a_new_schedule_leaves_no_room_for_is_dropped_at_the_change() {
+    let mut port = scheduler(4);
+    let change = port.configure(at(0), schedule(0, &[(0xf7, 20_000), (0xff, 20_000)]));
+    assert!(change.superseded.is_none());
+    let before = port.dynamic_max_sdu(CLASS, at(0));
+    let change = port.configure(at(10), schedule(20_000, &[(0xff, 5_000), (0xf7, 5_000)]));
+    assert_eq!(change.config_change_time, at(20_000));
+    port.enqueue(at(10), arrival(0, 1_514, Launch::None))
+        .unwrap();
+    port.enqueue(at(10), arrival(1, 601, Launch::None)).unwrap();
+    assert_eq!(port.next_event(at(10)), Some(at(20_000)));
+    let departure = port.dequeue(at(20_000)).unwrap();
+    assert_eq!(
+        (departure.frame, departure.stream, departure.end),
+        (1, 7, at(25_000))
+    );
+    assert_eq!(departure.gate_close, Close::At(at(25_000)));
+    assert_eq!(port.counters(CLASS).drops(DropCause::NeverFits), 1);
+    assert_eq!(
+        (before, port.dynamic_max_sdu(CLASS, at(20_000))),
+        (Some(2_462), Some(587))
+    );
+}
+
+#[test]
+fn frames_of_a_class_that_never_opens_any_more_are_dropped() {
+    let mut port = scheduler(4);
+    port.enqueue(at(0), arrival(0, 60, Launch::At(at(1_000_000))))
+        .unwrap();
+    drop(port.configure(at(0), schedule(500, &[(0x01, 1_000)])));
+    assert_eq!(port.next_event(at(0)), Some(at(500)));
+    assert!(port.dequeue(at(500)).is_none());
+    assert_eq!(port.counters(CLASS).drops(DropCause::GateNeverOpens), 1);
+    assert_eq!(port.next_event(at(500)), None);
+    let refused = port
+        .enqueue(at(500), arrival(1, 60, Launch::None))
+        .unwrap_err();
+    assert_eq!(
+        (refused.frame, refused.cause),
+        (1, DropCause::GateNeverOpens)
+    );
+}
+
+#[test]
+fn superseded_schedules_come_back_to_the_caller() {
+    let mut port = scheduler(1);
+    let list = [(0xff, 1_000)];
+    assert_eq!(
+        base_ns(port.configure(at(0), schedule(100, &list)).superseded),
+        None
+    );
+    assert_eq!(
+        base_ns(port.configure(at(1), schedule(200, &list)).superseded),
+        Some(100)
+    );
+    port.next_event(at(200));
+    assert_eq!(base_ns(port.take_retired()), None);
+    assert_eq!(
+        base_ns(port.configure(at(201), schedule(5_000, &list)).superseded),
+        None
+    );
+    port.next_event(at(5_000));
+    assert_eq!(
+        base_ns(port.configure(at(5_001), schedule(9_000, &list)).superseded),
+        Some(200)
+    );
+    port.set_enabled(at(5_002), false);
+    assert_eq!(base_ns(port.take_retired()), Some(9_000));
+    assert!(!port.gates().config_pending(at(5_002)));
+}
+
+#[test]
+fn a_schedule_configured_while_disabled_starts_after_enabling() {
+    let mut port = scheduler(1);
+    port.set_enabled(at(0), false);
+    drop(port.configure(at(0), schedule(100, &[(0x01, 1_000)])));
+    assert_eq!(port.gates().states(at(5_500)), GateStates::ALL_OPEN);
+    assert!(port.gates().config_pending(at(5_500)));
+    port.set_enabled(at(5_500), true);
+    assert_eq!(port.gates().config_change_time(), Some(at(6_100)));
+    assert_eq!(port.gates().config_change_error(), 0);
+    assert_eq!(port.gates().states(at(6_099)), GateStates::ALL_OPEN);
+    assert_eq!(port.gates().states(at(6_100)), GateStates(0x01));
+}
+
+#[test]
+fn draining_hands_every_frame_out() {
+    let mut port = scheduler(8);
+    port.enqueue(at(0), arrival(0, 60, Launch::None)).unwrap();
+    port.enqueue(at(0), arrival(1, 60, Launch::At(at(99))))
+        .unwrap();
+    port.enqueue(at(0), arrival(2, 60, Launch::By(at(99))))
+        .unwrap();
+    let mut frames = Vec::new();
+    port.drain(|class, stream, frame| frames.push((class, stream, frame)));
+    frames.sort();
+    assert_eq!(frames, [(CLASS, 7, 0), (CLASS, 7, 1), (CLASS, 7, 2)]);
+    assert_eq!(port.counters(CLASS).drops(DropCause::Flushed), 3);
+    assert_eq!((port.queued(CLASS), port.next_event(at(0))), (0, None));
+}
+
+#[test]
+fn a_list_of_tiny_windows_costs_few_looks() {
+    // 1023 windows of 1 ns, then one that holds the frame.
+    let mut list: Vec<(u8, u64)> = (0..2_046)
+        .map(|index| (if index % 2 == 0 { 0x08 } else { 0 }, 1))
+        .collect();
+    list.push((0x08, 1_000));
+    list.push((0x00, 1_000));
+    let mut port = scheduler(1);
+    drop(port.configure(at(0), schedule(0, &list)));
+    port.enqueue(at(0), arrival(0, 60, Launch::None)).unwrap();
+    let (mut now, mut looks) = (at(0), 0);
+    let departure = loop {
+        now = port.next_event(now).unwrap();
+        looks += 1;
+        if let Some(departure) = port.dequeue(now) {
+            break departure;
+        }
+    };
+    assert_eq!(departure.start, at(2_046));
+    assert!(looks < 300, "{looks} looks");
+}
+
+#[test]
+fn margins_keep_a_frame_inside_its_window() {
+    let mut scheduler = scheduler(8);
+    let margins = GateMargins {
+        after_open: Nanoseconds::from_nanos(3_000),
+        before_close: Nanoseconds::from_nanos(10_000),
+    };
+    scheduler.set_gate_margins(margins);
+    // Class 3 is open from 50 to 100 µs of each 100 µs.
+    let _ = scheduler.configure(at(0), schedule(0, &[(0, 50_000), (8, 50_000)]));
+
+    // The longest frame takes 37 µs on the wire: 50 - 3 - 10.
+    let longest = 37_000 / 8 - ETHERNET_OVERHEAD_BYTES;
+    assert_eq!(
+        scheduler.dynamic_max_sdu(CLASS, at(0)),
+        Some(longest - 14),
+        "SDU"
+    );
+    let refused = scheduler
+        .enqueue(at(0), arrival(0, longest + 1, Launch::None))
+        .unwrap_err();
+    assert_eq!(refused.cause, DropCause::NeverFits);
+
+    scheduler
+        .enqueue(at(0), arrival(1, longest, Launch::None))
+        .unwrap();
+    scheduler
+        .enqueue(at(0), arrival(2, 60, Launch::None))
+        .unwrap();
+    assert_eq!(scheduler.next_event(at(0)), Some(at(53_000)));
+    assert!(scheduler.dequeue(at(52_999)).is_none());
+    let first = scheduler.dequeue(at(53_000)).unwrap();
+    assert_eq!((first.frame, first.end), (1, at(90_000)));
+    // 90 µs is the last instant at which something may end, so the second waits for the next window.
+    assert!(scheduler.dequeue(at(90_000)).is_none());
+    assert_eq!(scheduler.next_event(at(90_000)), Some(at(153_000)));
+    assert_eq!(scheduler.dequeue(at(153_000)).unwrap().frame, 2);
+}
