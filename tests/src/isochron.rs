@@ -12,8 +12,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
-use crate::{namespace::Namespace, process::Process, topology::POD_INTERFACE};
+use crate::{namespace::Namespace, process::Process, scratch, topology::POD_INTERFACE};
 
 /// `isochron`'s management port.
 const PORT: u16 = 5000;
@@ -34,6 +35,8 @@ pub struct Isochron {
     /// The sender.
     pub process: Process,
     receiver: JoinHandle<io::Result<()>>,
+    /// It leaves its log in its working directory.
+    _directory: TempDir,
 }
 
 impl Isochron {
@@ -45,7 +48,9 @@ impl Isochron {
     /// When it is not installed (`cargo xtask setup` does that).
     pub fn send(pod: &Namespace, destination: &str, options: &[&str]) -> Result<Self> {
         let listener = pod.enter(|| TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)))??;
+        let directory = scratch::directory("isochron")?;
         let mut command = pod.command("isochron");
+        command.current_dir(directory.path());
         command.args([
             "send",
             "--interface",
@@ -60,7 +65,11 @@ impl Isochron {
             .args(options);
         let process = Process::spawn("isochron", command)?;
         let receiver = thread::spawn(move || answer(listener.accept()?.0));
-        Ok(Self { process, receiver })
+        Ok(Self {
+            process,
+            receiver,
+            _directory: directory,
+        })
     }
 
     /// Waits until it has sent everything.

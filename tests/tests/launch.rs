@@ -13,6 +13,7 @@ use tsn_tests::{
     capture::CapturedFrame,
     clients::{python, trafgen},
     daemon::Daemon,
+    isochron::Isochron,
     process::Process,
     topology::POD_INTERFACE,
 };
@@ -116,8 +117,15 @@ fn assert_launched(bed: &Bed, daemon: &Daemon, frames: u32, start: impl FnOnce()
         .iter()
         .filter(|frame| frame.udp_destination() == Some(CONTROL))
         .collect();
-    let numbers: Vec<u32> = timed.iter().map(|frame| launch_and_number(frame).1).collect();
-    assert_eq!(numbers, (0..frames).collect::<Vec<_>>(), "each once, in order");
+    let numbers: Vec<u32> = timed
+        .iter()
+        .map(|frame| launch_and_number(frame).1)
+        .collect();
+    assert_eq!(
+        numbers,
+        (0..frames).collect::<Vec<_>>(),
+        "each once, in order"
+    );
 
     let mut errors_ns: Vec<i64> = timed
         .iter()
@@ -194,24 +202,24 @@ fn a_statically_linked_client_does_as_well() {
     daemon.terminate().unwrap();
 }
 
-/// The raw frames of a client: through the daemon, out of the wire, none lost.
-fn assert_raw_frames_pass(bed: &Bed, frames: usize, start: impl FnOnce() -> Process) -> Vec<CapturedFrame> {
+/// Lets a client send raw frames, and gives those that came out of the wire after asserting that all of them did and
+/// went through the daemon.
+fn raw_frames(frames: usize, send: impl FnOnce(&Bed)) -> Vec<CapturedFrame> {
+    let bed = Bed::new(1);
     let daemon = bed.start(&bed.configuration(&Settings::default()));
     let wire = bed.capture();
-    let output = start().finish(CLIENT_BOUND).unwrap();
+    send(&bed);
     wait_at_rest(&daemon);
     let counters = Counters::of(&daemon);
     counters.assert_conserved();
     assert_eq!(counters.all_drops(), 0, "{}", counters.all_causes());
-    assert_eq!(
-        number(&counters.stream("pod1", "raw")["sent"]),
-        frames as u64,
-        "{output}"
-    );
+    let sent = number(&counters.stream("pod1", "raw")["sent"]);
+    assert_eq!(sent, frames as u64);
     daemon.terminate().unwrap();
     let mut captured = wire.finish().unwrap();
     captured.retain(|frame| {
-        [12, 16].iter().any(|at| frame.bytes.get(*at..at + 2) == Some(&RAW_ETHERTYPE.to_be_bytes()))
+        let ethertype_at = if frame.pcp().is_some() { 16 } else { 12 };
+        frame.bytes[ethertype_at..ethertype_at + 2] == RAW_ETHERTYPE.to_be_bytes()
     });
     assert_eq!(captured.len(), frames);
     captured
@@ -219,37 +227,38 @@ fn assert_raw_frames_pass(bed: &Bed, frames: usize, start: impl FnOnce() -> Proc
 
 #[test]
 fn isochron_with_launch_times_loses_nothing() {
-    let bed = Bed::new(1);
-    let captured = assert_raw_frames_pass(&bed, 200, || {
-        let mut command = bed.near(1).namespace.command("isochron");
-        command.args(["send", "--interface", POD_INTERFACE, "--l2", "--txtime", "--omit-sync"]);
-        command.args(["--dmac", &bed.far(1).mac, "--etype", &RAW_ETHERTYPE.to_string()]);
-        command.args(["--priority", "6", "--vid", "5", "--frame-size", "100"]);
-        command.args(["--cycle-time", "0.002", "--advance-time", "0.001", "--num-frames", "200"]);
-        command.args(["--no-ts", "--quiet"]);
-        Process::spawn("isochron", command).unwrap()
+    let captured = raw_frames(200, |bed| {
+        let ethertype = RAW_ETHERTYPE.to_string();
+        let options = [
+            ["--etype", &*ethertype],
+            ["--priority", "6"],
+            ["--vid", "5"],
+            ["--frame-size", "100"],
+            ["--cycle-time", "0.002"],
+            ["--num-frames", "200"],
+        ]
+        .concat();
+        let isochron = Isochron::send(&bed.near(1).namespace, &bed.far(1).mac, &options);
+        isochron.unwrap().finish(CLIENT_BOUND).unwrap();
     });
     // Its header: the launch time, the time at which it woke up, and the number.
-    let numbers: Vec<u32> = captured
-        .iter()
-        .map(|frame| u32::from_be_bytes(frame.bytes[34..38].try_into().unwrap()))
-        .collect();
-    assert_eq!(numbers, (1..=200).collect::<Vec<_>>());
+    let launches = captured.iter().map(|frame| &frame.bytes[18..26]);
+    assert!(launches.is_sorted(), "big-endian numbers sort as bytes");
     assert!(captured.iter().all(|frame| frame.pcp() == Some(6)));
 }
 
 #[test]
 fn trafgens_frames_pass_unchanged() {
-    let bed = Bed::new(1);
     let frame = [
         &[0x02, 0, 0, 0, 2, 1, 0x02, 0, 0, 0, 1, 1][..], // far pod1 from near pod1
         &RAW_ETHERTYPE.to_be_bytes(),
         &[0x5a; 80],
     ]
     .concat();
-    let captured = assert_raw_frames_pass(&bed, 300, || {
-        trafgen(&bed.near(1).namespace, POD_INTERFACE, &frame, 300, 500).unwrap()
+    let captured = raw_frames(300, |bed| {
+        let pod = &bed.near(1).namespace;
+        let trafgen = trafgen(pod, POD_INTERFACE, &frame, 300, 500).unwrap();
+        trafgen.finish(CLIENT_BOUND).unwrap();
     });
     assert!(captured.iter().all(|captured| captured.bytes == frame));
-
 }

@@ -94,5 +94,7 @@ pub use link::LinkSpeed;
 pub use schedule::{
     CycleTime, GateControlEntry, MAX_ENTRIES, Schedule, ScheduleError, ScheduleParameters, Window,
 };
-pub use scheduler::{ClassParameters, ETHERNET_OVERHEAD_BYTES, GateMargins, Scheduler, SchedulerParameters};
+pub use scheduler::{
+    ClassParameters, ETHERNET_OVERHEAD_BYTES, GateMargins, Scheduler, SchedulerParameters,
+};
 pub use time::{Nanoseconds, TaiTime};

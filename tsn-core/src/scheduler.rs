@@ -158,12 +158,14 @@ impl<F> Scheduler<F> {
 
     /// Makes `schedule` the pending one: see [`Gates::configure`].
     pub fn configure(&mut self, now: TaiTime, schedule: Box<Schedule>) -> ConfigChange {
-        self.gates.configure(now, schedule)
+        self.gates
+            .configure(now - self.margins.after_open, schedule)
     }
 
     /// Enables or disables the gates: see [`Gates::set_enabled`].
     pub fn set_enabled(&mut self, now: TaiTime, enabled: bool) {
-        self.gates.set_enabled(now, enabled);
+        self.gates
+            .set_enabled(now - self.margins.after_open, enabled);
     }
 
     /// Sets the gate states that are in force while no schedule is (AdminGateStates).

@@ -13,7 +13,9 @@ const TAI_UTC_OFFSET_S: i32 = 37;
 fn read_ns(clock: ClockId) -> u64 {
     // The clocks that are read here exist on every kernel that this runs on, and the vDSO never fails for them; time 0
     // makes the failure plain where it should happen after all.
-    clock_gettime(clock).map_or(0, |at| at.tv_sec() as u64 * 1_000_000_000 + at.tv_nsec() as u64)
+    clock_gettime(clock).map_or(0, |at| {
+        at.tv_sec() as u64 * 1_000_000_000 + at.tv_nsec() as u64
+    })
 }
 
 /// CLOCK_TAI now. About 29 ns through the vDSO.
@@ -29,9 +31,15 @@ pub fn tai_minus_monotonic_ns() -> u64 {
         let before = read_ns(ClockId::CLOCK_MONOTONIC);
         let tai = read_ns(ClockId::CLOCK_TAI);
         let after = read_ns(ClockId::CLOCK_MONOTONIC);
-        (after - before, tai.wrapping_sub(before + (after - before) / 2))
+        (
+            after - before,
+            tai.wrapping_sub(before + (after - before) / 2),
+        )
     };
-    let (_, offset) = [bracket(), bracket(), bracket()].into_iter().min().unwrap_or_default();
+    let (_, offset) = [bracket(), bracket(), bracket()]
+        .into_iter()
+        .min()
+        .unwrap_or_default();
     offset
 }
 
@@ -64,7 +72,11 @@ pub struct ClockStatus {
 impl ClockStatus {
     /// TAI − UTC to recognise a launch time that was taken from the wrong clock, in nanoseconds.
     pub fn assumed_tai_utc_offset_ns(&self) -> u64 {
-        let seconds = if self.tai_utc_offset_s == 0 { TAI_UTC_OFFSET_S } else { self.tai_utc_offset_s };
+        let seconds = if self.tai_utc_offset_s == 0 {
+            TAI_UTC_OFFSET_S
+        } else {
+            self.tai_utc_offset_s
+        };
         u64::from(seconds.unsigned_abs()) * 1_000_000_000
     }
 }
@@ -79,7 +91,10 @@ pub struct ClockMonitor {
 impl ClockMonitor {
     /// A clock that was synchronised counts as good for `holdover` without its source.
     pub fn new(holdover: Duration) -> Self {
-        Self { holdover, last_locked: None }
+        Self {
+            holdover,
+            last_locked: None,
+        }
     }
 
     /// Asks the kernel.

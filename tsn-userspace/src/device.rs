@@ -40,10 +40,18 @@ const _: () = assert!(size_of::<EthtoolCmd>() == 44);
 ///
 /// When there is no such device, or it does not know its speed.
 pub fn link_speed_mbps(device: &str) -> io::Result<u32> {
-    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    let socket = socket(
+        AddressFamily::Inet,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
     let name = CString::new(device)?;
     let name = name.as_bytes_with_nul();
-    let mut command = EthtoolCmd { cmd: ETHTOOL_GSET, ..EthtoolCmd::default() };
+    let mut command = EthtoolCmd {
+        cmd: ETHTOOL_GSET,
+        ..EthtoolCmd::default()
+    };
     // SAFETY: all-zero is a valid `ifreq` (integers, arrays and null pointers).
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     if name.len() > request.ifr_name.len() {
@@ -55,7 +63,8 @@ pub fn link_speed_mbps(device: &str) -> io::Result<u32> {
     request.ifr_ifru.ifru_data = (&raw mut command).cast();
     // SAFETY: the request names a device and points to a record of the size that ETHTOOL_GSET fills; both live
     // through the call.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &raw mut request) };
+    let result =
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &raw mut request) };
     nix::Error::result(result)?;
     match u32::from(command.speed) | u32::from(command.speed_hi) << 16 {
         0 | 0xffff | SPEED_UNKNOWN => Err(io::Error::other("the device does not tell its speed")),
@@ -91,19 +100,28 @@ pub fn watch_links() -> io::Result<mpsc::UnboundedReceiver<LinkEvent>> {
     tokio::spawn(connection);
     tokio::spawn(async move {
         while let Some((message, _)) = messages.next().await {
-            let NetlinkPayload::InnerMessage(message) = message.payload else { continue };
+            let NetlinkPayload::InnerMessage(message) = message.payload else {
+                continue;
+            };
             let (link, present) = match message {
                 RouteNetlinkMessage::NewLink(link) => (link, true),
                 RouteNetlinkMessage::DelLink(link) => (link, false),
                 _ => continue,
             };
-            let Some(device) = link.attributes.iter().find_map(|attribute| match attribute {
-                LinkAttribute::IfName(name) => Some(name.clone()),
-                _ => None,
-            }) else {
+            let Some(device) = link
+                .attributes
+                .iter()
+                .find_map(|attribute| match attribute {
+                    LinkAttribute::IfName(name) => Some(name.clone()),
+                    _ => None,
+                })
+            else {
                 continue;
             };
-            let carrier = link.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp);
+            let carrier = link
+                .header
+                .flags
+                .contains(LinkFlags::Up | LinkFlags::LowerUp);
             let event = if present {
                 LinkEvent::Present { device, carrier }
             } else {

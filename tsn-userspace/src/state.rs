@@ -32,7 +32,10 @@ impl StateFile {
     /// When the directory cannot be made.
     pub fn in_directory(directory: &Path) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)?;
         Ok(Self(directory.join("state.json")))
     }
 

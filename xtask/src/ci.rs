@@ -45,6 +45,9 @@ pub fn run() -> Result<()> {
             target: None,
         })
     })?;
+    step("cargo xtask demo", || {
+        run_command(&mut cargo(&["xtask", "demo"]))
+    })?;
     step("cargo xtask test", || {
         run_command(&mut cargo(&["xtask", "test"]))
     })

@@ -32,11 +32,12 @@ pub fn run(options: &Options) -> Result<()> {
             "tsn-ebpf",
             "--exclude",
             "tsn-tests",
+            "--no-fail-fast",
         ];
         run_command(cargo(&crates).args(filter))
     })?;
     step("end-to-end tests", || {
-        let mut command = cargo(&["test", "--package", "tsn-tests"]);
+        let mut command = cargo(&["test", "--package", "tsn-tests", "--no-fail-fast"]);
         command.args(filter).args(["--", "--test-threads", "1"]);
         run_command(&mut command)
     })

@@ -79,9 +79,25 @@ impl Counters {
             .unwrap_or_else(|| panic!("no stream {wanted}"))
     }
 
+    /// All frames that the daemon received from pods.
+    pub fn all_received(&self) -> u64 {
+        let received = self.pods().iter().map(|pod| number(&pod["received"]));
+        received.sum()
+    }
+
+    /// All frames that wait in the scheduler.
+    pub fn all_queued(&self) -> u64 {
+        let queued = self.classes().iter().map(|class| number(&class["queued"]));
+        queued.sum()
+    }
+
     /// All frames that the daemon or the kernel on its behalf dropped, whatever the cause.
     pub fn all_drops(&self) -> u64 {
-        let of = |list: &[Value]| list.iter().map(|element| sum(&element["drops"])).sum::<u64>();
+        let of = |list: &[Value]| {
+            list.iter()
+                .map(|element| sum(&element["drops"]))
+                .sum::<u64>()
+        };
         of(self.classes()) + of(self.pods()) + sum(&self.status["uplink"]["drops"])
     }
 

@@ -4,16 +4,21 @@
 pub mod counters;
 pub mod traffic;
 
-use std::time::Duration;
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use tsn_tests::{
     capture::Capture,
+    clients::binary,
     daemon::{Daemon, Home},
     topology::{Network, Pod, UPLINK},
     wait::wait_until,
 };
 
-use counters::number;
+use counters::Counters;
 
 /// Bound of every wait.
 pub const BOUND: Duration = Duration::from_secs(20);
@@ -45,6 +50,8 @@ pub struct Settings<'a> {
     pub list: &'a str,
     /// Without a sign of life for so long the kernel takes over.
     pub heartbeat_timeout: &'a str,
+    /// From which length on the worker's absence is a stall; frames end that much before their gate closes.
+    pub stall_threshold: &'a str,
     /// What happens to late frames of the stream `timed`.
     pub late: &'a str,
 }
@@ -58,6 +65,7 @@ impl Default for Settings<'_> {
             list: MILLISECOND_LIST,
             // A machine that others use may take the core away for long; only the fault tests want the kernel path.
             heartbeat_timeout: "10s",
+            stall_threshold: "10us",
             late: "send",
         }
     }
@@ -123,6 +131,17 @@ impl Bed {
         .unwrap()
     }
 
+    /// The near node's daemon as a command, for tests of its start and end; it has the bed's home.
+    pub fn daemon_command(&self, configuration: &Path) -> Command {
+        let mut command = self.network.near.namespace.command(binary("tsnd").unwrap());
+        command.args(["--backend", "afxdp", "--config"]);
+        command.arg(configuration);
+        command.arg("--control").arg(self.home.file("control.sock"));
+        command.arg("--pin-dir").arg(self.home.pin_directory());
+        command.arg("--state-dir").arg(self.home.file("state"));
+        command
+    }
+
     /// Sees everything that comes out of the wire.
     pub fn capture(&self) -> Capture {
         Capture::start(&self.network.far.namespace, UPLINK).unwrap()
@@ -136,10 +155,11 @@ pub fn configuration_without_pods(settings: &Settings<'_>) -> String {
         capacity,
         list,
         heartbeat_timeout,
+        stall_threshold,
         ..
     } = settings;
     format!(
-        "worker: {{ heartbeat-timeout: {heartbeat_timeout} }}
+        "worker: {{ heartbeat-timeout: {heartbeat_timeout}, stall-threshold: {stall_threshold} }}
 uplinks:
   - device: {UPLINK}
     link-speed: {link_speed}
@@ -167,29 +187,20 @@ pub fn pod_settings(pod: &Pod, settings: &Settings<'_>) -> String {
     )
 }
 
-/// Waits until nothing of what the pods sent is still on its way: what the daemon has received no longer grows and
-/// nothing is queued.
+/// Waits until nothing of what the pods sent is still on its way: for a tenth of a second the daemon has received
+/// nothing, and nothing is queued.
 pub fn wait_at_rest(daemon: &Daemon) {
-    let mut before = None;
-    wait_until("the queues to be empty", BOUND, || {
-        let (Ok(status), Ok(pods)) = (
-            daemon.control.get("/v1/status"),
-            daemon.control.get("/v1/pods"),
-        ) else {
-            return false;
-        };
-        let now: Vec<u64> = pods
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|pod| number(&pod["received"]))
-            .collect();
-        let is_quiet = before.as_ref() == Some(&now);
-        before = Some(now);
-        is_quiet
-            && status["classes"]
-                .as_array()
-                .is_some_and(|classes| classes.iter().all(|class| number(&class["queued"]) == 0))
+    const QUIET: Duration = Duration::from_millis(100);
+    let mut received = None;
+    let mut quiet_since = Instant::now();
+    wait_until("the traffic to be at rest", BOUND, || {
+        let counters = Counters::of(daemon);
+        let now = Some(counters.all_received());
+        if counters.all_queued() > 0 || received != now {
+            received = now;
+            quiet_since = Instant::now();
+        }
+        quiet_since.elapsed() > QUIET
     })
     .unwrap();
 }

@@ -38,7 +38,10 @@ impl Talker {
         let socket = from.namespace.enter(|| UdpSocket::bind((from.ipv4, 0)));
         let socket = socket.unwrap().unwrap();
         let to = SocketAddr::from((to.ipv4, port));
-        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let (stop, sent) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU32::new(0)),
+        );
         let thread = std::thread::spawn({
             let (stop, sent) = (Arc::clone(&stop), Arc::clone(&sent));
             move || {
@@ -126,12 +129,17 @@ pub fn lost(arrived: &[u32], sent: u32) -> Vec<u32> {
     let unique: BTreeSet<u32> = arrived.iter().copied().collect();
     assert_eq!(unique.len(), arrived.len(), "no datagram arrives twice");
     assert!(unique.last().is_none_or(|last| *last < sent));
-    (0..sent).filter(|number| !unique.contains(number)).collect()
+    (0..sent)
+        .filter(|number| !unique.contains(number))
+        .collect()
 }
 
 /// Asserts that all of them arrived once and in their order.
 pub fn assert_complete(arrived: &[u32], sent: u32) {
     let lost = lost(arrived, sent);
     assert!(lost.is_empty(), "{} of {sent} lost: {lost:?}", lost.len());
-    assert!(arrived.is_sorted(), "datagrams of a stream keep their order");
+    assert!(
+        arrived.is_sorted(),
+        "datagrams of a stream keep their order"
+    );
 }

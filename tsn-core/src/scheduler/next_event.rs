@@ -59,7 +59,10 @@ impl<F> Scheduler<F> {
     ) -> Option<TaiTime> {
         let after_open = self.margins.after_open;
         let gate_ready = ready - after_open;
-        let next_phase = self.gates.next_phase(gate_ready).map(|phase| phase + after_open);
+        let next_phase = self
+            .gates
+            .next_phase(gate_ready)
+            .map(|phase| phase + after_open);
         let eligible = ready.max(head.eligible_from());
         let Some(open) = self.gates.next_open(class, eligible - after_open) else {
             // Closed for good once the schedule changes: the frame is dropped then.

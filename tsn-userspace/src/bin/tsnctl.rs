@@ -56,17 +56,24 @@ fn instant_ns(text: &str) -> Result<u64, String> {
     match text.strip_prefix('+') {
         Some(duration) => {
             let ahead: Interval = duration.parse()?;
-            tai_now().as_nanos().checked_add(ahead.ns).ok_or_else(|| format!("`{text}` is too far ahead"))
+            tai_now()
+                .as_nanos()
+                .checked_add(ahead.ns)
+                .ok_or_else(|| format!("`{text}` is too far ahead"))
         }
-        None => text
-            .parse()
-            .map_err(|_| format!("`{text}` is no instant; write `+2s` from now, or TAI nanoseconds")),
+        None => text.parse().map_err(|_| {
+            format!("`{text}` is no instant; write `+2s` from now, or TAI nanoseconds")
+        }),
     }
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let Arguments { control, output, command } = Arguments::parse();
+    let Arguments {
+        control,
+        output,
+        command,
+    } = Arguments::parse();
     match command {
         Command::Apply { file, at } => {
             let text = std::fs::read_to_string(&file)
@@ -82,7 +89,12 @@ async fn main() -> Result<()> {
             print(output, &applied, applied_text)
         }
         Command::Status => get(&control, "/v1/status", output, status_text).await,
-        Command::Pods => get(&control, "/v1/pods", output, |pods: &Vec<PodStatus>| pods_text(pods)).await,
+        Command::Pods => {
+            get(&control, "/v1/pods", output, |pods: &Vec<PodStatus>| {
+                pods_text(pods)
+            })
+            .await
+        }
     }
 }
 
@@ -119,7 +131,11 @@ fn applied_text(applied: &Applied) -> Result<String, std::fmt::Error> {
     match applied.config_change_time_ns {
         Some(at) => {
             let ahead_ns = at.saturating_sub(tai_now().as_nanos());
-            writeln!(text, "gates     start at {at} ns TAI, in {:.3} s", ahead_ns as f64 / 1e9)?;
+            writeln!(
+                text,
+                "gates     start at {at} ns TAI, in {:.3} s",
+                ahead_ns as f64 / 1e9
+            )?;
         }
         None => writeln!(text, "gates     unchanged")?,
     }
@@ -138,7 +154,11 @@ fn applied_text(applied: &Applied) -> Result<String, std::fmt::Error> {
 fn status_text(status: &Status) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let (clock, uplink, gates) = (&status.clock, &status.uplink, &status.gates);
-    writeln!(text, "tsnd      {} on {}, {} pods", status.version, status.backend, status.pods)?;
+    writeln!(
+        text,
+        "tsnd      {} on {}, {} pods",
+        status.version, status.backend, status.pods
+    )?;
     writeln!(
         text,
         "clock     {:?}, TAI-UTC {} s, error at most {} us",
@@ -153,12 +173,22 @@ fn status_text(status: &Status) -> Result<String, std::fmt::Error> {
         uplink.lead_ns,
         uplink.lead_observations
     )?;
-    let gate = |class: u8| if gates.oper_gate_states & 1 << class != 0 { 'o' } else { 'C' };
+    let gate = |class: u8| {
+        if gates.oper_gate_states & 1 << class != 0 {
+            'o'
+        } else {
+            'C'
+        }
+    };
     writeln!(
         text,
         "gates     {} (classes 7 to 0, o open, C closed){}, {} change errors",
         (0..8).rev().map(gate).collect::<String>(),
-        if gates.config_pending { ", a change is pending" } else { "" },
+        if gates.config_pending {
+            ", a change is pending"
+        } else {
+            ""
+        },
         gates.config_change_error
     )?;
     writeln!(
@@ -169,13 +199,21 @@ fn status_text(status: &Status) -> Result<String, std::fmt::Error> {
         status.stalls.longest_ns as f64 / 1e6,
         status.stalls.frames
     )?;
-    writeln!(text, "\nclass            received       sent       late     queued    overrun  dropped")?;
+    writeln!(
+        text,
+        "\nclass            received       sent       late     queued    overrun  dropped"
+    )?;
     for class in &status.classes {
         let name = class.name.as_deref().unwrap_or("");
         write!(
             text,
             "{} {name:<12} {:>10} {:>10} {:>10} {:>10} {:>10}  ",
-            class.number, class.received, class.sent, class.sent_late, class.queued, class.transmission_overruns
+            class.number,
+            class.received,
+            class.sent,
+            class.sent_late,
+            class.queued,
+            class.transmission_overruns
         )?;
         write_drops(&mut text, &class.drops)?;
     }
@@ -188,9 +226,20 @@ fn write_drops(
     text: &mut String,
     drops: &std::collections::BTreeMap<String, u64>,
 ) -> Result<(), std::fmt::Error> {
-    let named: Vec<String> =
-        drops.iter().filter(|(_, n)| **n > 0).map(|(cause, n)| format!("{n} {cause}")).collect();
-    writeln!(text, "{}", if named.is_empty() { "none".to_owned() } else { named.join(", ") })
+    let named: Vec<String> = drops
+        .iter()
+        .filter(|(_, n)| **n > 0)
+        .map(|(cause, n)| format!("{n} {cause}"))
+        .collect();
+    writeln!(
+        text,
+        "{}",
+        if named.is_empty() {
+            "none".to_owned()
+        } else {
+            named.join(", ")
+        }
+    )
 }
 
 fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
@@ -200,14 +249,27 @@ fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
             None => "attached".to_owned(),
             Some(reason) => format!("not attached: {reason}"),
         };
-        writeln!(text, "{} ({} in {}): {state}", status.pod.name, status.pod.interface, status.pod.netns.display())?;
-        write!(text, "  received {}, waiting {}, dropped: ", status.received, status.waiting)?;
+        writeln!(
+            text,
+            "{} ({} in {}): {state}",
+            status.pod.name,
+            status.pod.interface,
+            status.pod.netns.display()
+        )?;
+        write!(
+            text,
+            "  received {}, waiting {}, dropped: ",
+            status.received, status.waiting
+        )?;
         write_drops(&mut text, &status.drops)?;
         write!(text, "  kernel: ")?;
         write_drops(&mut text, &status.kernel)?;
         for (stream, selection) in status.streams.iter().zip(&status.pod.streams) {
             let errors = &stream.launch_errors;
-            let mean_ns = errors.sum_ns.checked_div(errors.count() as i64).unwrap_or_default();
+            let mean_ns = errors
+                .sum_ns
+                .checked_div(errors.count() as i64)
+                .unwrap_or_default();
             writeln!(
                 text,
                 "  {:<16} class {:<8} received {}, sent {}, late {}, stalled {}, refused {}, mean error {mean_ns} ns",
@@ -222,7 +284,10 @@ fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
         }
     }
     if pods.is_empty() {
-        writeln!(text, "no pods; add them to the configuration, or POST /v1/pods")?;
+        writeln!(
+            text,
+            "no pods; add them to the configuration, or POST /v1/pods"
+        )?;
     }
     Ok(text)
 }

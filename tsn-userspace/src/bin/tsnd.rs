@@ -85,16 +85,17 @@ fn main() -> Result<()> {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
-    let text = std::fs::read_to_string(&arguments.config).with_context(|| {
-        format!("--config {}: cannot be read", arguments.config.display())
-    })?;
+    let text = std::fs::read_to_string(&arguments.config)
+        .with_context(|| format!("--config {}: cannot be read", arguments.config.display()))?;
     let configuration = Configuration::from_yaml(&text)
         .with_context(|| format!("--config {}", arguments.config.display()))?;
     // A page fault in the worker is a stall. Without the right to lock memory the daemon works all the same.
     if let Err(error) = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE) {
         tracing::warn!(%error, "memory is not locked; give CAP_IPC_LOCK or raise `ulimit -l`");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     match arguments.backend {
         BackendName::Afxdp => {
             let mut backend = AfxdpBackend::open(&AfxdpConfig {
@@ -105,7 +106,9 @@ fn main() -> Result<()> {
                 ..AfxdpConfig::default()
             })?;
             match backend.programs_mut().take_logs() {
-                Ok(Some(log)) => forward_program_log(log).context("no thread for the programs' log")?,
+                Ok(Some(log)) => {
+                    forward_program_log(log).context("no thread for the programs' log")?
+                }
                 Ok(None) => tracing::warn!("the kernel programs' log belongs to another process"),
                 Err(error) => tracing::warn!(%error, "the kernel programs' log cannot be read"),
             }
@@ -127,15 +130,27 @@ async fn serve<B: Backend + 'static>(
     let mut links = watch_links().context("cannot watch the devices over rtnetlink")?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let options = NodeOptions { backend_name, cpu: arguments.cpu, state_file: Some(state_file) };
-    let node = Node::start(configuration, backend, options).await?;
+    let options = NodeOptions {
+        backend_name,
+        cpu: arguments.cpu,
+        state_file: Some(state_file),
+    };
+    let node = Node::start(configuration, backend, options)
+        .await
+        .inspect_err(|_| {
+            // Bound first to keep a second daemon out; nobody will listen there now. A dead socket does no harm either.
+            let _ = std::fs::remove_file(&arguments.control);
+        })?;
     let node = Arc::new(Mutex::new(node));
-    let server = tokio::spawn(axum::serve(listener, server::router(Arc::clone(&node))).into_future());
+    let server =
+        tokio::spawn(axum::serve(listener, server::router(Arc::clone(&node))).into_future());
 
     notify(&[NotifyState::Ready, NotifyState::Status("scheduling")]);
     tracing::info!(control = %arguments.control.display(), "ready");
     let watchdog = sd_notify::watchdog_enabled();
-    let period = watchdog.map_or(Duration::from_secs(1), |limit| limit / 2).min(Duration::from_secs(1));
+    let period = watchdog
+        .map_or(Duration::from_secs(1), |limit| limit / 2)
+        .min(Duration::from_secs(1));
     let mut housekeeping = tokio::time::interval(period);
     loop {
         tokio::select! {
@@ -159,7 +174,11 @@ async fn serve<B: Backend + 'static>(
     tracing::info!("stopping: new frames take the kernel path, queued ones leave in their time");
     server.abort();
     let limit = Duration::from_secs(arguments.drain_limit);
-    let dropped = node.lock().await.stop(limit, arguments.detach_on_exit).await;
+    let dropped = node
+        .lock()
+        .await
+        .stop(limit, arguments.detach_on_exit)
+        .await;
     if dropped > 0 {
         tracing::warn!(dropped, "frames whose time was beyond --drain-limit");
     }
@@ -172,7 +191,10 @@ async fn serve<B: Backend + 'static>(
 fn forward_program_log(mut log: tsn_afxdp::ProgramLog) -> std::io::Result<()> {
     let follow = move || {
         loop {
-            match poll(&mut [PollFd::new(log.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE) {
+            match poll(
+                &mut [PollFd::new(log.as_fd(), PollFlags::POLLIN)],
+                PollTimeout::NONE,
+            ) {
                 Ok(_) => log.flush(),
                 Err(nix::Error::EINTR) => {}
                 Err(error) => {
@@ -182,7 +204,10 @@ fn forward_program_log(mut log: tsn_afxdp::ProgramLog) -> std::io::Result<()> {
             }
         }
     };
-    std::thread::Builder::new().name("tsnd-program-log".to_owned()).spawn(follow).map(drop)
+    std::thread::Builder::new()
+        .name("tsnd-program-log".to_owned())
+        .spawn(follow)
+        .map(drop)
 }
 
 fn notify(state: &[NotifyState<'_>]) {

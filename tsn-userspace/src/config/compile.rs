@@ -72,7 +72,10 @@ pub fn compile_uplink(place: &str, uplink: &Uplink) -> Result<CompiledUplink, Co
     if uplink.per_frame_overhead > 1_000 {
         return Err(ConfigurationError::value(
             format!("{place}.per-frame-overhead"),
-            format!("{} bytes; at most 1000 (Ethernet has 24)", uplink.per_frame_overhead),
+            format!(
+                "{} bytes; at most 1000 (Ethernet has 24)",
+                uplink.per_frame_overhead
+            ),
         ));
     }
     let mut classes = [ClassParameters {
@@ -127,8 +130,17 @@ pub fn compile_uplink(place: &str, uplink: &Uplink) -> Result<CompiledUplink, Co
             launch_time_required: class.launch_time_required,
         };
     }
-    let gates = compile_gates(&format!("{place}.gate-parameters"), &uplink.gate_parameters, &names)?;
-    Ok(CompiledUplink { classes, names, critical: GateStates(critical), gates })
+    let gates = compile_gates(
+        &format!("{place}.gate-parameters"),
+        &uplink.gate_parameters,
+        &names,
+    )?;
+    Ok(CompiledUplink {
+        classes,
+        names,
+        critical: GateStates(critical),
+        gates,
+    })
 }
 
 /// Checks gate parameters; `names` are the uplink's class names.
@@ -148,7 +160,10 @@ pub fn compile_gates(
             Ok(GateStates(states.0 | 1 << class.as_u8()))
         }),
     };
-    let admin_gate_states = states(format!("{place}.admin-gate-states"), &gates.admin_gate_states)?;
+    let admin_gate_states = states(
+        format!("{place}.admin-gate-states"),
+        &gates.admin_gate_states,
+    )?;
     let mut entries = Vec::with_capacity(gates.admin_control_list.len());
     for (index, entry) in gates.admin_control_list.iter().enumerate() {
         entries.push(GateControlEntry {
@@ -172,7 +187,11 @@ pub fn compile_gates(
             .map_err(|error| ConfigurationError::value(place, error.to_string()))?;
         Some(Box::new(schedule))
     };
-    Ok(CompiledGates { enabled: gates.gate_enabled, admin_gate_states, schedule })
+    Ok(CompiledGates {
+        enabled: gates.gate_enabled,
+        admin_gate_states,
+        schedule,
+    })
 }
 
 /// Checks a pod against the uplink that it uses. `place` is its path in the document, for errors.
@@ -188,17 +207,26 @@ pub fn compile_pod(
     let name_is_safe = !pod.name.is_empty()
         && pod.name.len() <= 63
         && !pod.name.starts_with('.')
-        && pod.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        && pod
+            .name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if !name_is_safe {
         return Err(ConfigurationError::value(
             format!("{place}.name"),
-            format!("`{}`; 1 to 63 letters, digits, `-`, `_` and `.`, not beginning with `.`", pod.name),
+            format!(
+                "`{}`; 1 to 63 letters, digits, `-`, `_` and `.`, not beginning with `.`",
+                pod.name
+            ),
         ));
     }
     if !pod.netns.is_absolute() {
         return Err(ConfigurationError::value(
             format!("{place}.netns"),
-            format!("`{}` is no absolute path; such as /var/run/netns/pod1", pod.netns.display()),
+            format!(
+                "`{}` is no absolute path; such as /var/run/netns/pod1",
+                pod.netns.display()
+            ),
         ));
     }
     check_device_name(&format!("{place}.interface"), &pod.interface)?;
@@ -221,10 +249,17 @@ pub fn compile_pod(
         if stream.name.is_empty() || pod.streams[..index].iter().any(|s| s.name == stream.name) {
             return Err(ConfigurationError::value(
                 format!("{place}.name"),
-                format!("`{}` is empty or taken; names are unique in a pod", stream.name),
+                format!(
+                    "`{}` is empty or taken; names are unique in a pod",
+                    stream.name
+                ),
             ));
         }
-        let class = resolve(&format!("{place}.traffic-class"), &stream.traffic_class, names)?;
+        let class = resolve(
+            &format!("{place}.traffic-class"),
+            &stream.traffic_class,
+            names,
+        )?;
         rules.push(rule(&format!("{place}.match"), &stream.selector, class)?);
         treatments.push(Treatment {
             class,
@@ -244,14 +279,20 @@ pub fn compile_pod(
         interface: pod.interface.clone(),
         rules,
     };
-    Ok(CompiledPod { attachment, treatments })
+    Ok(CompiledPod {
+        attachment,
+        treatments,
+    })
 }
 
 fn check_device_name(place: &str, name: &str) -> Result<(), ConfigurationError> {
     if (1..=15).contains(&name.len()) && !name.contains(['/', '\0', ' ']) {
         return Ok(());
     }
-    Err(ConfigurationError::value(place, format!("`{name}` is no device name; 1 to 15 characters, such as eth0")))
+    Err(ConfigurationError::value(
+        place,
+        format!("`{name}` is no device name; 1 to 15 characters, such as eth0"),
+    ))
 }
 
 fn resolve(
@@ -270,19 +311,29 @@ fn resolve(
         let known: Vec<&str> = names.iter().flatten().map(String::as_str).collect();
         ConfigurationError::value(
             place,
-            format!("there is no traffic class `{class}`; 0 to 7, or one of [{}]", known.join(", ")),
+            format!(
+                "there is no traffic class `{class}`; 0 to 7, or one of [{}]",
+                known.join(", ")
+            ),
         )
     })
 }
 
 fn rule(place: &str, selector: &Match, class: TrafficClass) -> Result<Rule, ConfigurationError> {
-    let mut rule = Rule { traffic_class: class.as_u8(), ..Rule::default() };
+    let mut rule = Rule {
+        traffic_class: class.as_u8(),
+        ..Rule::default()
+    };
     let wrong = |field: &str, value: u32, limits: &str| {
         ConfigurationError::value(format!("{place}.{field}"), format!("{value}; {limits}"))
     };
     if let Some(ethertype) = selector.ethertype {
         if ethertype < 0x600 {
-            return Err(wrong("ethertype", ethertype.into(), "an EtherType is 0x600 or more"));
+            return Err(wrong(
+                "ethertype",
+                ethertype.into(),
+                "an EtherType is 0x600 or more",
+            ));
         }
         rule.fields |= RuleFields::ETHERTYPE;
         rule.ethertype = ethertype;

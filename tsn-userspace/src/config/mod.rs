@@ -11,8 +11,11 @@ mod uplink;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use compile::{CompiledGates, CompiledPod, CompiledUplink, Treatment, compile_gates, compile_pod, compile_uplink};
-pub use pod::{LaunchTimeUse, LateAction, Match, Pod, PortRange, StreamSelection};
+pub use compile::{
+    CompiledGates, CompiledPod, CompiledUplink, Treatment, compile_gates, compile_pod,
+    compile_uplink,
+};
+pub use pod::{LateAction, LaunchTimeUse, Match, Pod, PortRange, StreamSelection};
 pub use units::{BaseTime, ClassReference, CycleTimeSetting, GateStatesValue, Interval};
 pub use uplink::{GateControlEntry, GateParameters, TrafficClassSettings, Uplink};
 
@@ -34,7 +37,10 @@ pub enum ConfigurationError {
 
 impl ConfigurationError {
     pub(crate) fn value(place: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Value { place: place.into(), reason: reason.into() }
+        Self::Value {
+            place: place.into(),
+            reason: reason.into(),
+        }
     }
 }
 
@@ -126,7 +132,10 @@ pub struct ClockSettings {
 
 impl Default for ClockSettings {
     fn default() -> Self {
-        Self { on_sync_loss: OnSyncLoss::Hold, holdover: Interval::from_us(10_000_000) }
+        Self {
+            on_sync_loss: OnSyncLoss::Hold,
+            holdover: Interval::from_us(10_000_000),
+        }
     }
 }
 
@@ -163,10 +172,16 @@ impl Configuration {
         let compiled = compile_uplink("uplinks[0]", uplink)?;
         for (index, pod) in self.pods.iter().enumerate() {
             let place = format!("pods[{index}]");
-            if self.pods[..index].iter().any(|other| other.name == pod.name) {
+            if self.pods[..index]
+                .iter()
+                .any(|other| other.name == pod.name)
+            {
                 return Err(ConfigurationError::value(
                     format!("{place}.name"),
-                    format!("`{}` is taken by an earlier pod; names are unique on a node", pod.name),
+                    format!(
+                        "`{}` is taken by an earlier pod; names are unique on a node",
+                        pod.name
+                    ),
                 ));
             }
             compile_pod(&place, pod, &compiled.names)?;
@@ -195,7 +210,10 @@ impl WorkerSettings {
         if self.stall_threshold.ns < 1_000 {
             return Err(ConfigurationError::value(
                 field("stall-threshold"),
-                format!("{} ns is shorter than any wake-up; at least 1us", self.stall_threshold.ns),
+                format!(
+                    "{} ns is shorter than any wake-up; at least 1us",
+                    self.stall_threshold.ns
+                ),
             ));
         }
         if ![2_048, 4_096].contains(&self.frame_buffer_bytes) {

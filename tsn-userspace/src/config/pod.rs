@@ -128,9 +128,14 @@ impl std::str::FromStr for PortRange {
                 format!("`{text}` is no UDP port; write one port (0 to 65535) or a range such as `5000-5010`")
             })
         };
-        let range = Self { first: port(first)?, last: port(last)? };
+        let range = Self {
+            first: port(first)?,
+            last: port(last)?,
+        };
         if range.first > range.last {
-            return Err(format!("the range `{text}` is empty; write the smaller port first"));
+            return Err(format!(
+                "the range `{text}` is empty; write the smaller port first"
+            ));
         }
         Ok(range)
     }

@@ -7,8 +7,13 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use tsn_core::{CycleTime, Nanoseconds, TaiTime};
 
-const UNITS: [(&str, u64); 5] =
-    [("ns", 1), ("us", 1_000), ("µs", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)];
+const UNITS: [(&str, u64); 5] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+];
 
 /// A duration: whole nanoseconds, or text with a unit (`300us`, `1ms`, `0.5ms`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -46,25 +51,42 @@ impl std::str::FromStr for Interval {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!("`{text}` is no duration; write whole nanoseconds or a number with ns, us, ms or s (`300us`)")
+            format!(
+                "`{text}` is no duration; write whole nanoseconds or a number with ns, us, ms or s (`300us`)"
+            )
         };
-        let digits = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
+        let digits = text
+            .find(|c: char| c != '.' && !c.is_ascii_digit())
+            .unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let unit = unit.trim();
         let scale = if unit.is_empty() {
             1
         } else {
-            UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?.1
+            UNITS
+                .iter()
+                .find(|(name, _)| *name == unit)
+                .ok_or_else(wrong)?
+                .1
         };
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let mut ns = whole.parse::<u64>().map_err(|_| wrong())?.checked_mul(scale).ok_or_else(wrong)?;
+        let mut ns = whole
+            .parse::<u64>()
+            .map_err(|_| wrong())?
+            .checked_mul(scale)
+            .ok_or_else(wrong)?;
         let mut place = scale;
+        if !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(wrong()); // a second point
+        }
         for digit in fraction.bytes() {
             if place % 10 != 0 {
                 return Err(format!("`{text}` is finer than a nanosecond; round it"));
             }
             place /= 10;
-            ns = ns.checked_add(u64::from(digit - b'0') * place).ok_or_else(wrong)?;
+            ns = ns
+                .checked_add(u64::from(digit - b'0') * place)
+                .ok_or_else(wrong)?;
         }
         Ok(Self { ns })
     }
@@ -82,9 +104,9 @@ impl<'de> Deserialize<'de> for Interval {
                 Ok(Interval { ns })
             }
             fn visit_i64<E: de::Error>(self, ns: i64) -> Result<Interval, E> {
-                u64::try_from(ns).map(Interval::from_ns).map_err(|_| {
-                    E::custom(format!("{ns} ns is negative; a duration is 0 or more"))
-                })
+                u64::try_from(ns)
+                    .map(Interval::from_ns)
+                    .map_err(|_| E::custom(format!("{ns} ns is negative; a duration is 0 or more")))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Interval, E> {
                 text.parse().map_err(E::custom)
@@ -122,7 +144,10 @@ pub struct BaseTime {
 impl BaseTime {
     /// From nanoseconds since the PTP epoch.
     pub const fn from_ns(ns: u64) -> Self {
-        Self { seconds: ns / 1_000_000_000, nanoseconds: (ns % 1_000_000_000) as u32 }
+        Self {
+            seconds: ns / 1_000_000_000,
+            nanoseconds: (ns % 1_000_000_000) as u32,
+        }
     }
 
     /// As an instant.
@@ -150,11 +175,15 @@ impl<'de> Deserialize<'de> for BaseTime {
                 Ok(BaseTime::from_ns(ns))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<BaseTime, E> {
-                text.parse::<Interval>().map(|at| BaseTime::from_ns(at.ns)).map_err(E::custom)
+                text.parse::<Interval>()
+                    .map(|at| BaseTime::from_ns(at.ns))
+                    .map_err(E::custom)
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<BaseTime, A::Error> {
-                let Parts { seconds, nanoseconds } =
-                    Parts::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                let Parts {
+                    seconds,
+                    nanoseconds,
+                } = Parts::deserialize(de::value::MapAccessDeserializer::new(map))?;
                 if nanoseconds >= 1_000_000_000 {
                     return Err(de::Error::custom(format!(
                         "nanoseconds is {nanoseconds}; it counts below one second, so at most 999999999"
@@ -166,7 +195,10 @@ impl<'de> Deserialize<'de> for BaseTime {
                         u64::MAX / 1_000_000_000 - 1
                     )));
                 }
-                Ok(BaseTime { seconds, nanoseconds })
+                Ok(BaseTime {
+                    seconds,
+                    nanoseconds,
+                })
             }
         }
         deserializer.deserialize_any(AsWritten)
@@ -190,7 +222,10 @@ impl CycleTimeSetting {
         }
         let reduced = u32::try_from(interval.ns / a.max(1));
         match reduced {
-            Ok(numerator) => Ok(Self { numerator, denominator: (1_000_000_000 / a.max(1)) as u32 }),
+            Ok(numerator) => Ok(Self {
+                numerator,
+                denominator: (1_000_000_000 / a.max(1)) as u32,
+            }),
             Err(_) => Err(format!(
                 "a cycle of {} ns is no fraction of 32-bit numbers; give numerator and denominator",
                 interval.ns
@@ -201,7 +236,10 @@ impl CycleTimeSetting {
 
 impl From<CycleTimeSetting> for CycleTime {
     fn from(setting: CycleTimeSetting) -> Self {
-        CycleTime { numerator: setting.numerator, denominator: setting.denominator }
+        CycleTime {
+            numerator: setting.numerator,
+            denominator: setting.denominator,
+        }
     }
 }
 
@@ -223,12 +261,19 @@ impl<'de> Deserialize<'de> for CycleTimeSetting {
                 CycleTimeSetting::from_interval(Interval { ns }).map_err(E::custom)
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<CycleTimeSetting, E> {
-                text.parse().and_then(CycleTimeSetting::from_interval).map_err(E::custom)
+                text.parse()
+                    .and_then(CycleTimeSetting::from_interval)
+                    .map_err(E::custom)
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CycleTimeSetting, A::Error> {
-                let Parts { numerator, denominator } =
-                    Parts::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(CycleTimeSetting { numerator, denominator })
+                let Parts {
+                    numerator,
+                    denominator,
+                } = Parts::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(CycleTimeSetting {
+                    numerator,
+                    denominator,
+                })
             }
         }
         deserializer.deserialize_any(AsWritten)
@@ -264,7 +309,9 @@ impl Visitor<'_> for ClassAsWritten {
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<ClassReference, E> {
         match u8::try_from(number) {
             Ok(number) if number < 8 => Ok(ClassReference::Number(number)),
-            _ => Err(E::custom(format!("traffic class {number} does not exist; classes are 0 to 7"))),
+            _ => Err(E::custom(format!(
+                "traffic class {number} does not exist; classes are 0 to 7"
+            ))),
         }
     }
     fn visit_str<E: de::Error>(self, name: &str) -> Result<ClassReference, E> {
@@ -298,14 +345,21 @@ impl<'de> Deserialize<'de> for GateStatesValue {
             }
             fn visit_u64<E: de::Error>(self, mask: u64) -> Result<GateStatesValue, E> {
                 u8::try_from(mask).map(GateStatesValue::Mask).map_err(|_| {
-                    E::custom(format!("gate-states-value {mask} has more than eight bits; 0 to 255"))
+                    E::custom(format!(
+                        "gate-states-value {mask} has more than eight bits; 0 to 255"
+                    ))
                 })
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<GateStatesValue, E> {
-                match text.strip_prefix("0x").map(|hex| u8::from_str_radix(hex, 16)) {
+                match text
+                    .strip_prefix("0x")
+                    .map(|hex| u8::from_str_radix(hex, 16))
+                {
                     Some(Ok(mask)) => Ok(GateStatesValue::Mask(mask)),
                     Some(Err(_)) => Err(E::custom(format!("`{text}` is no mask; 0x00 to 0xff"))),
-                    None => Ok(GateStatesValue::Open(vec![ClassReference::Name(text.to_owned())])),
+                    None => Ok(GateStatesValue::Open(vec![ClassReference::Name(
+                        text.to_owned(),
+                    )])),
                 }
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<GateStatesValue, A::Error> {
@@ -326,14 +380,30 @@ mod tests {
 
     #[test]
     fn durations_are_exact() {
-        for (text, ns) in [("0", 0), ("17", 17), ("300us", 300_000), ("0.5ms", 500_000), ("1.25 us", 1_250)] {
+        for (text, ns) in [
+            ("0", 0),
+            ("17", 17),
+            ("300us", 300_000),
+            ("0.5ms", 500_000),
+            ("1.25 us", 1_250),
+        ] {
             assert_eq!(text.parse::<Interval>().map(|i| i.ns), Ok(ns), "{text}");
         }
     }
 
     #[test]
     fn wrong_durations_are_refused() {
-        for text in ["", "ms", "1.5ns", "-3us", "1min", "1e3", "99999999999999999999", "20000000000s", "1..2us"] {
+        for text in [
+            "",
+            "ms",
+            "1.5ns",
+            "-3us",
+            "1min",
+            "1e3",
+            "99999999999999999999",
+            "20000000000s",
+            "1..2us",
+        ] {
             assert!(text.parse::<Interval>().is_err(), "{text}");
         }
     }

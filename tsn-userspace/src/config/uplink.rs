@@ -16,7 +16,8 @@ pub struct Uplink {
     /// Bytes that a frame takes on the wire beside its own: preamble, FCS and inter-frame gap (default 24).
     #[serde(default = "ethernet_overhead_bytes")]
     pub per_frame_overhead: u32,
-    /// Frames sent at start, to a group address that no bridge forwards, to measure the lead (default 64; 0 for none).
+    /// Minimum frames sent at start to measure the lead, to a group address that no bridge forwards (default 64; 0 for
+    /// none, and no lead).
     #[serde(default = "lead_probes")]
     pub lead_probes: u32,
     /// The traffic classes in use; a class that is absent has the defaults and no name.

@@ -58,9 +58,9 @@ pub struct UplinkStatus {
     pub up: bool,
     /// How much earlier the worker acts so that the frame is on the wire in time, in nanoseconds.
     pub lead_ns: u64,
-    /// Wake-ups that the lead was measured on.
+    /// Wake-ups that the lead rests on.
     pub lead_observations: u32,
-    /// Frames sent to measure the lead at start.
+    /// Frames sent at start to measure the lead.
     pub lead_probes: u64,
     /// Frames taken by the device, probes included.
     pub transmit_queued: u64,
@@ -231,15 +231,19 @@ impl PodStatus {
         kernel: BTreeMap<String, u64>,
     ) -> Self {
         let counters = snapshot.copied().unwrap_or_default();
-        let streams = pod.streams.iter().zip(counters.streams).map(|(stream, counters)| StreamStatus {
-            name: stream.name.clone(),
-            received: counters.received,
-            refused: counters.refused,
-            sent: counters.sent,
-            sent_late: counters.sent_late,
-            stalled: counters.stalled,
-            launch_errors: counters.launch_errors,
-        });
+        let streams = pod
+            .streams
+            .iter()
+            .zip(counters.streams)
+            .map(|(stream, counters)| StreamStatus {
+                name: stream.name.clone(),
+                received: counters.received,
+                refused: counters.refused,
+                sent: counters.sent,
+                sent_late: counters.sent_late,
+                stalled: counters.stalled,
+                launch_errors: counters.launch_errors,
+            });
         Self {
             attached: snapshot.is_some(),
             waits_for,
@@ -249,7 +253,10 @@ impl PodStatus {
                 ("unmatched", counters.drops.unmatched),
                 ("quota_exceeded", counters.drops.quota_exceeded),
                 ("launch_time_too_far", counters.drops.launch_time_too_far),
-                ("launch_time_wrong_clock", counters.drops.launch_time_wrong_clock),
+                (
+                    "launch_time_wrong_clock",
+                    counters.drops.launch_time_wrong_clock,
+                ),
                 ("receive_no_buffer", counters.port.receive_no_buffer),
                 ("receive_ring_full", counters.port.receive_ring_full),
             ]),
@@ -261,5 +268,8 @@ impl PodStatus {
 }
 
 fn named<const N: usize>(counters: [(&str, u64); N]) -> BTreeMap<String, u64> {
-    counters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    counters
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }

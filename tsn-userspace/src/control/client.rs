@@ -24,9 +24,13 @@ pub async fn request<T: DeserializeOwned>(
     body: Vec<u8>,
 ) -> Result<T> {
     let stream = UnixStream::connect(socket).await.with_context(|| {
-        format!("no tsnd listens on {}; is it running, and does --control name its socket?", socket.display())
+        format!(
+            "no tsnd listens on {}; is it running, and does --control name its socket?",
+            socket.display()
+        )
     })?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let request = Request::builder()
         .method(method)

@@ -81,7 +81,13 @@ impl IntoResponse for NodeError {
             Self::Backend(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::State(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        (status, Json(ApiError { error: self.to_string() })).into_response()
+        (
+            status,
+            Json(ApiError {
+                error: self.to_string(),
+            }),
+        )
+            .into_response()
     }
 }
 
@@ -103,7 +109,9 @@ async fn status<B: Backend>(State(node): State<Shared<B>>) -> Result<Json<Status
     node.lock().await.status().await.map(Json)
 }
 
-async fn pods<B: Backend>(State(node): State<Shared<B>>) -> Result<Json<Vec<PodStatus>>, NodeError> {
+async fn pods<B: Backend>(
+    State(node): State<Shared<B>>,
+) -> Result<Json<Vec<PodStatus>>, NodeError> {
     node.lock().await.pods().await.map(Json)
 }
 
@@ -138,7 +146,13 @@ async fn gates<B: Backend>(State(node): State<Shared<B>>) -> Json<GateParameters
 
 async fn change_gates<B: Backend>(State(node): State<Shared<B>>, body: Bytes) -> Response {
     match decode::<GateParameters>(&body) {
-        Ok(gates) => node.lock().await.change_gates(gates).await.map(Json).into_response(),
+        Ok(gates) => node
+            .lock()
+            .await
+            .change_gates(gates)
+            .await
+            .map(Json)
+            .into_response(),
         Err(error) => error.into_response(),
     }
 }
@@ -157,9 +171,13 @@ async fn apply<B: Backend>(
     body: Bytes,
 ) -> Response {
     match decode::<Configuration>(&body) {
-        Ok(configuration) => {
-            node.lock().await.apply(configuration, query.at_ns).await.map(Json).into_response()
-        }
+        Ok(configuration) => node
+            .lock()
+            .await
+            .apply(configuration, query.at_ns)
+            .await
+            .map(Json)
+            .into_response(),
         Err(error) => error.into_response(),
     }
 }

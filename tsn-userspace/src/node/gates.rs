@@ -4,7 +4,9 @@ use tsn_core::TaiTime;
 use tsn_port::Backend;
 
 use super::{Node, NodeError};
-use crate::config::{BaseTime, CompiledGates, Configuration, GateParameters, compile_gates, compile_pod};
+use crate::config::{
+    BaseTime, CompiledGates, Configuration, GateParameters, compile_gates, compile_pod,
+};
 use crate::control::api::Applied;
 use crate::worker::command::GateChange;
 
@@ -43,7 +45,10 @@ impl<B: Backend> Node<B> {
         self.gates = gates;
         let at = change.map(|change| change.config_change_time);
         if let Some(at) = at {
-            tracing::info!(config_change_time_ns = at.as_nanos(), "new gate control list");
+            tracing::info!(
+                config_change_time_ns = at.as_nanos(),
+                "new gate control list"
+            );
         }
         Ok(at)
     }
@@ -86,7 +91,11 @@ impl<B: Backend> Node<B> {
             ..Applied::default()
         };
         if at.is_some() || uplink.gate_parameters != self.gates {
-            let compiled = compile_gates("gate-parameters", &uplink.gate_parameters, &self.class_names)?;
+            let compiled = compile_gates(
+                "gate-parameters",
+                &uplink.gate_parameters,
+                &self.class_names,
+            )?;
             let change = self.put_gates(uplink.gate_parameters, compiled).await?;
             applied.config_change_time_ns = change.map(TaiTime::as_nanos);
         }

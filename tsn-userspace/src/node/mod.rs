@@ -27,13 +27,17 @@ pub enum NodeError {
     #[error(transparent)]
     Invalid(#[from] ConfigurationError),
     /// The name is taken.
-    #[error("there is a pod `{0}` with other settings; delete it first, or apply the change with `tsnctl apply`")]
+    #[error(
+        "there is a pod `{0}` with other settings; delete it first, or apply the change with `tsnctl apply`"
+    )]
     PodExists(String),
     /// No such pod.
     #[error("there is no pod `{0}`; `tsnctl pods` lists those that there are")]
     NoPod(String),
     /// Something that only a start of the daemon can change.
-    #[error("{0} differs from what the daemon was started with; restart tsnd to change it (pods keep the kernel path meanwhile)")]
+    #[error(
+        "{0} differs from what the daemon was started with; restart tsnd to change it (pods keep the kernel path meanwhile)"
+    )]
     NeedsRestart(&'static str),
     /// The backend refused.
     #[error("{0}")]
@@ -42,7 +46,9 @@ pub enum NodeError {
     #[error(transparent)]
     Worker(#[from] crate::worker::command::Refusal),
     /// The worker did not answer in time.
-    #[error("the worker has not answered for a second: its core is taken by something else, or it hangs")]
+    #[error(
+        "the worker has not answered for a second: its core is taken by something else, or it hangs"
+    )]
     WorkerSilent,
     /// The change is in force, but would not survive a restart.
     #[error("the change is in force, but cannot be kept for the next start: {0}")]
@@ -120,7 +126,10 @@ impl<B: Backend> Node<B> {
     /// [`NodeError::WorkerSilent`].
     pub async fn stalls(&mut self) -> Result<Stalls, NodeError> {
         let snapshot = self.snapshot(true).await?;
-        Ok(Stalls { totals: snapshot.stalls, stalls: snapshot.recent_stalls })
+        Ok(Stalls {
+            totals: snapshot.stalls,
+            stalls: snapshot.recent_stalls,
+        })
     }
 
     async fn snapshot(&mut self, with_stalls: bool) -> Result<Box<Snapshot>, NodeError> {
@@ -133,7 +142,9 @@ impl<B: Backend> Node<B> {
     }
 
     fn keep_state(&self) -> Result<(), NodeError> {
-        let Some(file) = &self.state_file else { return Ok(()) };
+        let Some(file) = &self.state_file else {
+            return Ok(());
+        };
         let state = State {
             configured_gates: self.configured_gates.clone(),
             gates: self.gates.clone(),

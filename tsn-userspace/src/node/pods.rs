@@ -18,7 +18,11 @@ impl<B: Backend> Node<B> {
     /// [`NodeError::WorkerSilent`].
     pub async fn pods(&mut self) -> Result<Vec<PodStatus>, NodeError> {
         let snapshot = self.snapshot(false).await?;
-        Ok(self.pods.values().map(|entry| self.pod_status(entry, &snapshot)).collect())
+        Ok(self
+            .pods
+            .values()
+            .map(|entry| self.pod_status(entry, &snapshot))
+            .collect())
     }
 
     /// One pod with its counters.
@@ -28,7 +32,10 @@ impl<B: Backend> Node<B> {
     /// [`NodeError::NoPod`], [`NodeError::WorkerSilent`].
     pub async fn pod(&mut self, name: &str) -> Result<PodStatus, NodeError> {
         let snapshot = self.snapshot(false).await?;
-        let entry = self.pods.get(name).ok_or_else(|| NodeError::NoPod(name.to_owned()))?;
+        let entry = self
+            .pods
+            .get(name)
+            .ok_or_else(|| NodeError::NoPod(name.to_owned()))?;
         Ok(self.pod_status(entry, &snapshot))
     }
 
@@ -86,14 +93,21 @@ impl<B: Backend> Node<B> {
             tracing::error!(pod = pod.name, %error, "the worker does not take the pod; detaching it");
             self.detach_from_backend(&pod.name);
         }
-        let entry = PodEntry { place: Some(added?), waits_for: None, pod };
+        let entry = PodEntry {
+            place: Some(added?),
+            waits_for: None,
+            pod,
+        };
         tracing::info!(pod = entry.pod.name, "attached");
         self.pods.insert(entry.pod.name.clone(), entry);
         Ok(())
     }
 
     pub(super) async fn detach(&mut self, name: &str) -> Result<(), NodeError> {
-        let entry = self.pods.get_mut(name).ok_or_else(|| NodeError::NoPod(name.to_owned()))?;
+        let entry = self
+            .pods
+            .get_mut(name)
+            .ok_or_else(|| NodeError::NoPod(name.to_owned()))?;
         let place = entry.place.take();
         // First the kernel programs, so that nothing more arrives; then the worker takes what has.
         self.detach_from_backend(name);
@@ -107,7 +121,11 @@ impl<B: Backend> Node<B> {
 
     fn detach_from_backend(&mut self, name: &str) {
         if let Err(error) = self.backend.detach_pod(name) {
-            tracing::warn!(pod = name, error = with_sources(&error), "not detached cleanly");
+            tracing::warn!(
+                pod = name,
+                error = with_sources(&error),
+                "not detached cleanly"
+            );
         }
     }
 
@@ -120,8 +138,13 @@ impl<B: Backend> Node<B> {
             .map(|(name, _)| name.clone())
             .collect();
         for name in gone {
-            let Some(pod) = self.pods.get(&name).map(|entry| entry.pod.clone()) else { continue };
-            tracing::warn!(pod = name, "its device is gone; waiting for it to come back");
+            let Some(pod) = self.pods.get(&name).map(|entry| entry.pod.clone()) else {
+                continue;
+            };
+            tracing::warn!(
+                pod = name,
+                "its device is gone; waiting for it to come back"
+            );
             if let Err(error) = self.detach(&name).await {
                 tracing::error!(pod = name, %error, "cannot take it out");
             }
@@ -142,11 +165,22 @@ impl<B: Backend> Node<B> {
 
     /// Keeps a pod that cannot be attached now. Says so once for each reason.
     pub(super) fn wait_for(&mut self, pod: Pod, reason: String) {
-        let known = self.pods.get(&pod.name).and_then(|entry| entry.waits_for.as_deref());
+        let known = self
+            .pods
+            .get(&pod.name)
+            .and_then(|entry| entry.waits_for.as_deref());
         if known != Some(&reason) {
-            tracing::warn!(pod = pod.name, reason, "not attached; trying again every second");
+            tracing::warn!(
+                pod = pod.name,
+                reason,
+                "not attached; trying again every second"
+            );
         }
-        let entry = PodEntry { place: None, waits_for: Some(reason), pod };
+        let entry = PodEntry {
+            place: None,
+            waits_for: Some(reason),
+            pod,
+        };
         self.pods.insert(entry.pod.name.clone(), entry);
     }
 }

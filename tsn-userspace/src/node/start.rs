@@ -8,7 +8,9 @@ use tsn_port::Backend;
 use super::pods::with_sources;
 use super::{Node, WorkerHandle};
 use crate::clock::ClockMonitor;
-use crate::config::{Configuration, ConfigurationError, WorkerSettings, compile_gates, compile_uplink};
+use crate::config::{
+    Configuration, ConfigurationError, WorkerSettings, compile_gates, compile_uplink,
+};
 use crate::device::link_speed_mbps;
 use crate::state::StateFile;
 use crate::worker::sleep::Waker;
@@ -75,7 +77,12 @@ impl<B: Backend> Node<B> {
         options: NodeOptions,
     ) -> Result<Self, StartError> {
         configuration.check()?;
-        let Configuration { uplinks, mut pods, worker: settings, clock } = configuration;
+        let Configuration {
+            uplinks,
+            mut pods,
+            worker: settings,
+            clock,
+        } = configuration;
         let Some(uplink) = uplinks.into_iter().next() else {
             return Err(ConfigurationError::value("uplinks", "there is none").into());
         };
@@ -90,17 +97,24 @@ impl<B: Backend> Node<B> {
                 pods.extend(state.pods);
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the state of the last run cannot be used; starting without it"),
+            Err(error) => {
+                tracing::warn!(%error, "the state of the last run cannot be used; starting without it")
+            }
         }
         let mut names = std::collections::BTreeSet::new();
         pods.retain(|pod| names.insert(pod.name.clone()));
 
         let link_speed_mbps = match uplink.link_speed {
             Some(mbps) => mbps,
-            None => link_speed_mbps(&uplink.device)
-                .map_err(|cause| StartError::LinkSpeed { device: uplink.device.clone(), cause })?,
+            None => link_speed_mbps(&uplink.device).map_err(|cause| StartError::LinkSpeed {
+                device: uplink.device.clone(),
+                cause,
+            })?,
         };
-        let no_uplink = |reason: String| StartError::Uplink { device: uplink.device.clone(), reason };
+        let no_uplink = |reason: String| StartError::Uplink {
+            device: uplink.device.clone(),
+            reason,
+        };
         let link_speed = LinkSpeed::from_mbps(link_speed_mbps)
             .ok_or_else(|| no_uplink("its link speed is 0".to_owned()))?;
         let uplink_port = backend
@@ -125,7 +139,9 @@ impl<B: Backend> Node<B> {
             spin_before: settings.spin_before.into(),
             stall_threshold: settings.stall_threshold.into(),
             heartbeat: backend.heartbeat(),
-            heartbeat_interval: Nanoseconds::from_nanos(settings.heartbeat_timeout.ns / BEATS_PER_TIMEOUT),
+            heartbeat_interval: Nanoseconds::from_nanos(
+                settings.heartbeat_timeout.ns / BEATS_PER_TIMEOUT,
+            ),
             commands: command_receiver,
             retired: retired_sender,
             waker: waker.clone(),
@@ -143,7 +159,12 @@ impl<B: Backend> Node<B> {
         let mut node = Self {
             backend,
             backend_name: options.backend_name,
-            worker: WorkerHandle { commands, retired, waker, thread: Some(thread) },
+            worker: WorkerHandle {
+                commands,
+                retired,
+                waker,
+                thread: Some(thread),
+            },
             configured_gates: uplink.gate_parameters.clone(),
             uplink,
             link_speed_mbps,
@@ -157,7 +178,8 @@ impl<B: Backend> Node<B> {
             state_file: options.state_file,
         };
         let action = node.clock_action(clock_status);
-        node.worker.tell(crate::worker::command::Command::SetClockAction(action));
+        node.worker
+            .tell(crate::worker::command::Command::SetClockAction(action));
         for pod in pods {
             if let Err(error) = node.attach(pod.clone()).await {
                 node.wait_for(pod, error.to_string());
@@ -179,10 +201,15 @@ impl<B: Backend> Node<B> {
                 return;
             }
         };
-        for name in leftovers.into_iter().filter(|name| !self.pods.contains_key(name)) {
+        for name in leftovers
+            .into_iter()
+            .filter(|name| !self.pods.contains_key(name))
+        {
             match self.backend.detach_pod(&name) {
                 Ok(()) => tracing::info!(pod = name, "left by an earlier run; detached"),
-                Err(error) => tracing::warn!(pod = name, %error, "left by an earlier run; not detached"),
+                Err(error) => {
+                    tracing::warn!(pod = name, %error, "left by an earlier run; not detached")
+                }
             }
         }
     }

@@ -26,7 +26,8 @@ impl<B: Backend> Node<B> {
             tracing::warn!(before = ?before.state, now = ?now.state, "clock");
         }
         if self.clock_action(before) != self.clock_action(now) {
-            self.worker.tell(Command::SetClockAction(self.clock_action(now)));
+            self.worker
+                .tell(Command::SetClockAction(self.clock_action(now)));
         }
     }
 
@@ -53,7 +54,12 @@ impl<B: Backend> Node<B> {
                     && mbps != self.link_speed_mbps
                     && let Some(speed) = tsn_core::LinkSpeed::from_mbps(mbps)
                 {
-                    tracing::info!(device, before = self.link_speed_mbps, now = mbps, "link speed in Mb/s");
+                    tracing::info!(
+                        device,
+                        before = self.link_speed_mbps,
+                        now = mbps,
+                        "link speed in Mb/s"
+                    );
                     self.link_speed_mbps = mbps;
                     self.worker.tell(Command::SetLinkSpeed(speed));
                 }

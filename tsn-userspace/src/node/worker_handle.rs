@@ -45,24 +45,37 @@ impl<P: Port> WorkerHandle<P> {
     }
 
     pub(super) async fn snapshot(&self, memory: Box<Snapshot>) -> Result<Box<Snapshot>, NodeError> {
-        self.ask(ANSWER_LIMIT, |answer| Command::Snapshot(memory, answer)).await
+        self.ask(ANSWER_LIMIT, |answer| Command::Snapshot(memory, answer))
+            .await
     }
 
     pub(super) async fn add_pod(&self, pod: PodPort<P>) -> Result<usize, NodeError> {
-        Ok(self.ask(ANSWER_LIMIT, |answer| Command::AddPod(Box::new(pod), answer)).await??)
+        Ok(self
+            .ask(ANSWER_LIMIT, |answer| {
+                Command::AddPod(Box::new(pod), answer)
+            })
+            .await??)
     }
 
     pub(super) async fn remove_pod(&self, place: usize) -> Result<P, NodeError> {
-        Ok(self.ask(ANSWER_LIMIT, |answer| Command::RemovePod(place, answer)).await??)
+        Ok(self
+            .ask(ANSWER_LIMIT, |answer| Command::RemovePod(place, answer))
+            .await??)
     }
 
-    pub(super) async fn change_gates(&self, change: GateChange) -> Result<Option<ConfigChange>, NodeError> {
-        self.ask(ANSWER_LIMIT, |answer| Command::ChangeGates(change, answer)).await
+    pub(super) async fn change_gates(
+        &self,
+        change: GateChange,
+    ) -> Result<Option<ConfigChange>, NodeError> {
+        self.ask(ANSWER_LIMIT, |answer| Command::ChangeGates(change, answer))
+            .await
     }
 
     /// Lets the worker send what is queued and end. How many frames it had to drop at the limit.
     pub(super) async fn drain(&mut self, limit: Duration) -> Result<u64, NodeError> {
-        let dropped = self.ask(limit + ANSWER_LIMIT, |answer| Command::Drain(limit, answer)).await?;
+        let dropped = self
+            .ask(limit + ANSWER_LIMIT, |answer| Command::Drain(limit, answer))
+            .await?;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {

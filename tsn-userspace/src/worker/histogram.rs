@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// Upper bounds of the buckets, in nanoseconds of departure − launch time; the last bucket has none.
 pub const BOUNDS_NS: [i64; 19] = [
-    -10_000, -5_000, -2_000, -1_000, -500, -200, 0, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000,
-    500_000, 1_000_000, 10_000_000,
+    -10_000, -5_000, -2_000, -1_000, -500, -200, 0, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000,
+    50_000, 100_000, 500_000, 1_000_000, 10_000_000,
 ];
 
 /// A histogram of departure − launch time, with fixed buckets.

@@ -6,9 +6,8 @@
 pub mod command;
 pub mod histogram;
 pub mod lead;
-mod median;
 pub mod pod;
-mod probe;
+mod quantile;
 pub mod sleep;
 pub mod snapshot;
 pub mod stall;
@@ -18,7 +17,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use tsn_core::{
-    Departure, GateMargins, GateStates, Launch, Nanoseconds, Schedule, Scheduler, SchedulerParameters, TaiTime,
+    Departure, GateMargins, GateStates, Launch, Nanoseconds, Schedule, Scheduler,
+    SchedulerParameters, TaiTime, TrafficClass,
 };
 use tsn_port::{Heartbeat, Port};
 
@@ -26,7 +26,6 @@ use crate::clock::{tai_minus_monotonic_ns, tai_now};
 use crate::config::{CompiledGates, PollMode};
 use command::{ClockAction, Command, GateChange, Refusal};
 use lead::Lead;
-use median::RunningMedian;
 use pod::{ClockRelation, Held, PodPlace, PodPort, Received, untag};
 use sleep::Sleeper;
 use snapshot::{GatesSnapshot, PodSnapshot, Snapshot, UplinkSnapshot};
@@ -107,15 +106,14 @@ impl<P: Port> Worker<P> {
     /// Prepares everything that allocates, and measures the lead.
     pub fn new(parts: WorkerParts<P>) -> Self {
         let mut uplink = parts.uplink;
-        let mut durations_ns = probe::wake_up_durations_ns(&mut uplink, parts.lead_probes);
-        let lead = Lead::from_probes(&mut durations_ns);
-        let usual_wake_up = RunningMedian::from_durations_ns(&mut durations_ns);
+        let lead = Lead::measure(&mut uplink, parts.lead_probes);
         let now = tai_now();
         let mut scheduler = Scheduler::new(parts.scheduler);
         scheduler.set_gate_margins(margins(lead, parts.stall_threshold));
-        scheduler.set_enabled(now, parts.gates.enabled);
+        let on_wire = now + lead.get();
+        scheduler.set_enabled(on_wire, parts.gates.enabled);
         if let Some(schedule) = parts.gates.schedule {
-            drop(scheduler.configure(now, schedule).superseded);
+            drop(scheduler.configure(on_wire, schedule).superseded);
         }
         let clock_action = ClockAction::default();
         Self {
@@ -123,13 +121,13 @@ impl<P: Port> Worker<P> {
             uplink,
             uplink_state: UplinkSnapshot {
                 up: true,
-                lead_probes: durations_ns.len() as u64,
+                lead_probes: lead.observations().into(),
                 ..UplinkSnapshot::default()
             },
             carrier: true,
             link_tried_at: now,
             lead,
-            stalls: StallLog::new(parts.stall_threshold, usual_wake_up),
+            stalls: StallLog::new(parts.stall_threshold, lead.get()),
             places: Vec::with_capacity(MAX_PLACES),
             next_place: 0,
             clocks: ClockRelation {
@@ -167,7 +165,7 @@ impl<P: Port> Worker<P> {
             if self.transmit(now) {
                 continue;
             }
-            let next = self.scheduler.next_event(now + self.lead.get()).map(|next| next - self.lead.get());
+            let next = self.next_moment(now);
             if next.is_some_and(|next| next <= now + HOLD_STILL) {
                 std::hint::spin_loop();
                 continue;
@@ -187,9 +185,22 @@ impl<P: Port> Worker<P> {
         }
     }
 
+    /// When a frame that is decided on now is on the wire: the scheduler's time.
+    fn on_wire(&self, now: TaiTime) -> TaiTime {
+        now + self.lead.get()
+    }
+
+    /// When the next decision may have to be taken.
+    fn next_moment(&mut self, now: TaiTime) -> Option<TaiTime> {
+        let next = self.scheduler.next_event(self.on_wire(now));
+        next.map(|next| next - self.lead.get())
+    }
+
     /// Sends the frame whose moment it is, if there is one.
     fn transmit(&mut self, now: TaiTime) -> bool {
-        let Some(departure) = self.scheduler.dequeue(now + self.lead.get()) else { return false };
+        let Some(departure) = self.scheduler.dequeue(self.on_wire(now)) else {
+            return false;
+        };
         if self.clock_action.dropped_classes & 1 << departure.class.as_u8() != 0 {
             self.uplink_state.dropped_clock_lost += 1;
             return true;
@@ -198,7 +209,17 @@ impl<P: Port> Worker<P> {
             self.uplink_state.dropped_link_down += 1;
             return true;
         }
-        let Departure { frame, class, stream, launch, start, end, gate_close, late_by, .. } = departure;
+        let Departure {
+            frame,
+            class,
+            stream,
+            launch,
+            start,
+            end,
+            gate_close,
+            late_by,
+            ..
+        } = departure;
         if self.uplink.transmit(frame.release()).is_err() {
             self.uplink_state.dropped_ring_full += 1;
             // The ring is full of frames that the device has not been told of or cannot send.
@@ -215,15 +236,18 @@ impl<P: Port> Worker<P> {
             Launch::By(_) | Launch::None => None,
         };
         let stalled = self.stalls.touches(launch_time, now, left);
-        if !stalled {
-            self.lead.observe(left - now);
-            self.scheduler.set_gate_margins(margins(self.lead, self.stalls.threshold()));
-        }
-        self.scheduler.departed(class, left + (end - start), gate_close);
+        self.lead.observe(left - now);
+        self.scheduler
+            .set_gate_margins(margins(self.lead, self.stalls.threshold()));
+        self.scheduler
+            .departed(class, left + (end - start), gate_close);
         let (place, stream) = untag(stream);
-        if let Some(pod) = self.places.get_mut(place).and_then(|place| place.pod.as_mut()) {
-            let error_ns =
-                launch_time.map(|time| left.as_nanos() as i64 - time.as_nanos() as i64);
+        if let Some(pod) = self
+            .places
+            .get_mut(place)
+            .and_then(|place| place.pod.as_mut())
+        {
+            let error_ns = launch_time.map(|time| left.as_nanos() as i64 - time.as_nanos() as i64);
             pod.count_sent(stream, late_by, stalled, error_ns);
         }
         true
@@ -246,7 +270,11 @@ impl<P: Port> Worker<P> {
         let mut frames = 0;
         for _ in 0..self.places.len() {
             let index = self.next_place;
-            self.next_place = if index + 1 == self.places.len() { 0 } else { index + 1 };
+            self.next_place = if index + 1 == self.places.len() {
+                0
+            } else {
+                index + 1
+            };
             for _ in 0..RECEIVE_BURST_PER_POD {
                 match self.places[index].receive(index, self.clocks, now) {
                     Received::Nothing => break,
@@ -254,7 +282,7 @@ impl<P: Port> Worker<P> {
                     Received::Arrival(arrival) => {
                         frames += 1;
                         let (_, stream) = untag(arrival.stream);
-                        if self.scheduler.enqueue(now, arrival).is_err()
+                        if self.scheduler.enqueue(self.on_wire(now), arrival).is_err()
                             && let Some(pod) = &mut self.places[index].pod
                         {
                             pod.count_refused(stream);
@@ -339,20 +367,29 @@ impl<P: Port> Worker<P> {
     }
 
     fn remove_pod(&mut self, index: usize) -> Result<P, Refusal> {
-        let pod = self.places.get_mut(index).and_then(|place| place.pod.take());
+        let pod = self
+            .places
+            .get_mut(index)
+            .and_then(|place| place.pod.take());
         self.watch();
         pod.map(PodPort::into_port).ok_or(Refusal::NoPod(index))
     }
 
     fn watch(&mut self) {
-        let ports = self.places.iter().filter_map(|place| place.pod.as_ref()?.port().readable());
+        let ports = self
+            .places
+            .iter()
+            .filter_map(|place| place.pod.as_ref()?.port().readable());
         self.sleeper.watch(ports);
     }
 
     fn change_gates(&mut self, change: GateChange, now: TaiTime) -> Option<tsn_core::ConfigChange> {
         self.gates_as_configured = (change.admin_gate_states, change.enabled);
         self.apply_gate_states(now);
-        change.schedule.map(|schedule| self.scheduler.configure(now, schedule))
+        let on_wire = self.on_wire(now);
+        change
+            .schedule
+            .map(|schedule| self.scheduler.configure(on_wire, schedule))
     }
 
     fn set_clock_action(&mut self, action: ClockAction, now: TaiTime) {
@@ -369,13 +406,17 @@ impl<P: Port> Worker<P> {
         };
         self.scheduler.set_admin_gate_states(states);
         if self.scheduler.gates().is_enabled() != enabled {
-            self.scheduler.set_enabled(now, enabled);
+            self.scheduler.set_enabled(self.on_wire(now), enabled);
         }
     }
 
     /// Whether a drain was asked for and nothing is left, or its time is over.
     fn is_drained(&mut self, now: TaiTime, next: Option<TaiTime>) -> bool {
-        if self.draining.as_ref().is_none_or(|(until, _)| next.is_some() && now < *until) {
+        if self
+            .draining
+            .as_ref()
+            .is_none_or(|(until, _)| next.is_some() && now < *until)
+        {
             return false;
         }
         if let Some((_, answer)) = self.draining.take() {
@@ -397,7 +438,7 @@ impl<P: Port> Worker<P> {
             config_change_error: gates.config_change_error(),
             config_pending: gates.config_pending(now),
         };
-        snapshot.classes = tsn_core::TrafficClass::ALL.map(|class| *self.scheduler.counters(class));
+        snapshot.classes = TrafficClass::ALL.map(|class| *self.scheduler.counters(class));
         snapshot.uplink = UplinkSnapshot {
             port: self.uplink.counters(),
             up: self.carrier && self.uplink_state.up,
@@ -408,7 +449,11 @@ impl<P: Port> Worker<P> {
         self.stalls.copy_recent(&mut snapshot.recent_stalls);
         snapshot.sleeps = self.sleeps;
         snapshot.pods.clear();
-        let places = self.places.iter().enumerate().take(snapshot.pods.capacity());
+        let places = self
+            .places
+            .iter()
+            .enumerate()
+            .take(snapshot.pods.capacity());
         snapshot.pods.extend(places.filter_map(|(index, place)| {
             let (port, drops, streams) = place.pod.as_ref()?.counters();
             let mut pod = PodSnapshot {
@@ -418,7 +463,10 @@ impl<P: Port> Worker<P> {
                 waiting: place.waiting(),
                 ..PodSnapshot::default()
             };
-            pod.streams.iter_mut().zip(streams).for_each(|(to, from)| *to = *from);
+            pod.streams
+                .iter_mut()
+                .zip(streams)
+                .for_each(|(to, from)| *to = *from);
             Some(pod)
         }));
     }
@@ -427,7 +475,10 @@ impl<P: Port> Worker<P> {
 /// A frame that no stall touched is on the wire between the decision and the lead plus a stall's threshold after it;
 /// all of that must lie inside its gate's window.
 fn margins(lead: Lead, stall_threshold: Nanoseconds) -> GateMargins {
-    GateMargins { after_open: lead.get(), before_close: stall_threshold }
+    GateMargins {
+        after_open: lead.get(),
+        before_close: stall_threshold,
+    }
 }
 
 /// How long a snapshot is waited for before the worker counts as hung.

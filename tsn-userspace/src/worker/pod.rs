@@ -48,7 +48,10 @@ pub struct PodDrops {
 impl PodDrops {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.unmatched + self.quota_exceeded + self.launch_time_too_far + self.launch_time_wrong_clock
+        self.unmatched
+            + self.quota_exceeded
+            + self.launch_time_too_far
+            + self.launch_time_wrong_clock
     }
 }
 
@@ -100,7 +103,10 @@ pub struct PodPlace<P> {
 impl<P> PodPlace<P> {
     /// A place for this pod.
     pub fn new(pod: PodPort<P>) -> Self {
-        Self { pod: Some(pod), waiting: Rc::new(Cell::new(0)) }
+        Self {
+            pod: Some(pod),
+            waiting: Rc::new(Cell::new(0)),
+        }
     }
 
     /// Frames of this pod in the queues.
@@ -158,7 +164,9 @@ impl<P: Port> PodPort<P> {
         error_ns: Option<i64>,
     ) {
         // A stream that is no longer there: the pod was replaced while its frame waited.
-        let Some(counters) = self.streams.get_mut(stream) else { return };
+        let Some(counters) = self.streams.get_mut(stream) else {
+            return;
+        };
         counters.sent += 1;
         counters.sent_late += u64::from(late_by > self.treatments[stream].late.tolerance);
         counters.stalled += u64::from(stalled);
@@ -167,7 +175,12 @@ impl<P: Port> PodPort<P> {
         }
     }
 
-    fn classify(&mut self, frame: &P::Frame, clocks: ClockRelation, now: TaiTime) -> Option<(usize, Launch)> {
+    fn classify(
+        &mut self,
+        frame: &P::Frame,
+        clocks: ClockRelation,
+        now: TaiTime,
+    ) -> Option<(usize, Launch)> {
         let stamp = frame.stamp();
         let matched = parse(frame.bytes(), 0, stamp.priority)
             .and_then(|key| first_match(&self.rules, self.rules.len(), &key));
@@ -202,9 +215,11 @@ fn launch_time(stamp: Stamp, clocks: ClockRelation) -> Option<TaiTime> {
     match stamp.time_base {
         TimeBase::None => None,
         TimeBase::Tai => Some(TaiTime::from_nanos(stamp.launch_time_ns)),
-        TimeBase::Monotonic => {
-            Some(TaiTime::from_nanos(stamp.launch_time_ns.wrapping_add(clocks.tai_minus_monotonic_ns)))
-        }
+        TimeBase::Monotonic => Some(TaiTime::from_nanos(
+            stamp
+                .launch_time_ns
+                .wrapping_add(clocks.tai_minus_monotonic_ns),
+        )),
     }
 }
 
@@ -221,9 +236,18 @@ pub enum Received<F> {
 
 impl<P: Port> PodPlace<P> {
     /// Takes the next frame of the pod; `index` is this place's number in the worker.
-    pub fn receive(&mut self, index: usize, clocks: ClockRelation, now: TaiTime) -> Received<P::Frame> {
-        let Some(pod) = &mut self.pod else { return Received::Nothing };
-        let Some(frame) = pod.port.receive() else { return Received::Nothing };
+    pub fn receive(
+        &mut self,
+        index: usize,
+        clocks: ClockRelation,
+        now: TaiTime,
+    ) -> Received<P::Frame> {
+        let Some(pod) = &mut self.pod else {
+            return Received::Nothing;
+        };
+        let Some(frame) = pod.port.receive() else {
+            return Received::Nothing;
+        };
         let Some((stream, launch)) = pod.classify(&frame, clocks, now) else {
             return Received::Dropped;
         };
@@ -236,7 +260,10 @@ impl<P: Port> PodPlace<P> {
         let treatment = pod.treatments[stream];
         Received::Arrival(Arrival {
             length_bytes: frame.bytes().len() as u32,
-            frame: Held { frame, place: Place(Rc::clone(&self.waiting)) },
+            frame: Held {
+                frame,
+                place: Place(Rc::clone(&self.waiting)),
+            },
             class: treatment.class,
             launch,
             late: treatment.late,

@@ -38,14 +38,21 @@ pub struct Sleeper {
 impl Sleeper {
     /// Woken by `waker`; watches up to `ports` ports without allocating.
     pub fn new(waker: Waker, ports: usize) -> Self {
-        let mut sleeper = Self { waker, polled: Vec::with_capacity(ports + 1) };
+        let mut sleeper = Self {
+            waker,
+            polled: Vec::with_capacity(ports + 1),
+        };
         sleeper.watch(std::iter::empty());
         sleeper
     }
 
     /// Watches these ports' descriptors from now on. A port must be taken out before it is closed.
     pub fn watch(&mut self, ports: impl Iterator<Item = RawFd>) {
-        let watched = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let watched = |fd| libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
         self.polled.clear();
         self.polled.push(watched(self.waker.0.as_raw_fd()));
         self.polled.extend(ports.map(watched));

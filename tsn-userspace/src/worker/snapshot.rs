@@ -17,7 +17,7 @@ pub struct Snapshot {
     pub at: TaiTime,
     /// The lead in force.
     pub lead: Nanoseconds,
-    /// Wake-ups that the lead was measured on.
+    /// Wake-ups that the lead rests on.
     pub lead_observations: u32,
     /// The gates now.
     pub gates: GatesSnapshot,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tsn_core::{Nanoseconds, TaiTime};
 
-use super::median::RunningMedian;
+use super::quantile::{Quantile, RunningQuantile};
 
 /// Stalls that are kept for reports; older ones are forgotten, but stay counted.
 const KEPT: usize = 16_384;
@@ -28,7 +28,7 @@ pub struct Stall {
 pub struct StallLog {
     threshold: Nanoseconds,
     /// What a wake-up takes when nothing is wrong, the receiver's work on a virtual device included.
-    usual_wake_up: RunningMedian,
+    usual_wake_up: RunningQuantile,
     recent: VecDeque<Stall>,
     totals: StallTotals,
 }
@@ -49,8 +49,16 @@ pub struct StallTotals {
 
 impl StallLog {
     /// Gaps beyond `threshold` are stalls, and wake-ups that take so much longer than usual.
-    pub fn new(threshold: Nanoseconds, usual_wake_up: RunningMedian) -> Self {
-        Self { threshold, usual_wake_up, recent: VecDeque::with_capacity(KEPT), totals: StallTotals::default() }
+    /// Until some have been seen, `usual_wake_up` is what they are taken to be.
+    pub fn new(threshold: Nanoseconds, usual_wake_up: Nanoseconds) -> Self {
+        let usual_wake_up =
+            RunningQuantile::from_durations_ns(Quantile::Median, &mut [usual_wake_up.as_nanos()]);
+        Self {
+            threshold,
+            usual_wake_up,
+            recent: VecDeque::with_capacity(KEPT),
+            totals: StallTotals::default(),
+        }
     }
 
     /// What counts as a stall.
@@ -71,7 +79,11 @@ impl StallLog {
         if self.recent.len() == KEPT {
             self.recent.pop_front();
         }
-        self.recent.push_back(Stall { begin_ns: begin.as_nanos(), end_ns: end.as_nanos(), frames: 0 });
+        self.recent.push_back(Stall {
+            begin_ns: begin.as_nanos(),
+            end_ns: end.as_nanos(),
+            frames: 0,
+        });
         self.totals.count += 1;
         self.totals.total_ns += gap.as_nanos();
         self.totals.longest_ns = self.totals.longest_ns.max(gap.as_nanos());
@@ -84,7 +96,9 @@ impl StallLog {
         let threshold = self.threshold + Nanoseconds::from_nanos(self.usual_wake_up.ns());
         let in_wake = self.observe_beyond(threshold, decision, left);
         self.usual_wake_up.observe((left - decision).as_nanos());
-        let Some(last) = self.recent.back_mut() else { return false };
+        let Some(last) = self.recent.back_mut() else {
+            return false;
+        };
         let while_away = due.is_some_and(|due| {
             (last.begin_ns..=last.end_ns).contains(&due.as_nanos()) && left.as_nanos() > last.end_ns
         });
@@ -105,7 +119,11 @@ impl StallLog {
     /// The stalls that are remembered, oldest first, appended to `into` as far as its capacity reaches.
     pub fn copy_recent(&self, into: &mut Vec<Stall>) {
         let room = into.capacity() - into.len();
-        into.extend(self.recent.iter().skip(self.recent.len().saturating_sub(room)));
+        into.extend(
+            self.recent
+                .iter()
+                .skip(self.recent.len().saturating_sub(room)),
+        );
     }
 
     /// How many stalls are kept at most.
@@ -124,21 +142,36 @@ mod tests {
 
     #[test]
     fn a_frame_due_while_the_worker_was_away_is_touched() {
-        let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), RunningMedian::default());
+        let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), Nanoseconds::ZERO);
         assert!(!log.observe(at(0), at(10_000)));
         assert!(log.observe(at(10_000), at(60_000)));
         assert!(log.touches(Some(at(20_000)), at(60_100), at(63_000)));
         assert!(!log.touches(Some(at(70_000)), at(70_000), at(73_000)));
         assert!(!log.touches(None, at(80_000), at(83_000)));
-        assert_eq!(log.totals(), StallTotals { count: 1, total_ns: 50_000, longest_ns: 50_000, frames: 1 });
+        assert_eq!(
+            log.totals(),
+            StallTotals {
+                count: 1,
+                total_ns: 50_000,
+                longest_ns: 50_000,
+                frames: 1
+            }
+        );
     }
 
     #[test]
     fn a_wake_up_that_takes_too_long_touches_its_frame() {
-        let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), RunningMedian::default());
+        let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), Nanoseconds::ZERO);
         assert!(log.touches(None, at(0), at(2_000_000)));
         let mut stalls = Vec::with_capacity(4);
         log.copy_recent(&mut stalls);
-        assert_eq!(stalls, [Stall { begin_ns: 0, end_ns: 2_000_000, frames: 1 }]);
+        assert_eq!(
+            stalls,
+            [Stall {
+                begin_ns: 0,
+                end_ns: 2_000_000,
+                frames: 1
+            }]
+        );
     }
 }

@@ -7,7 +7,9 @@ use nix::unistd::Pid;
 #[derive(Debug, thiserror::Error)]
 pub enum ThreadError {
     /// No such core, or not one of those that this process may use.
-    #[error("--cpu {cpu}: the worker cannot be pinned to this core ({cause}); see `taskset -pc $$` for those it may use")]
+    #[error(
+        "--cpu {cpu}: the worker cannot be pinned to this core ({cause}); see `taskset -pc $$` for those it may use"
+    )]
     Pin {
         /// The core.
         cpu: usize,
@@ -45,7 +47,9 @@ pub fn pin(cpu: usize) -> Result<(), ThreadError> {
 ///
 /// [`ThreadError::Realtime`].
 pub fn make_realtime(priority: u8) -> Result<(), ThreadError> {
-    let parameters = libc::sched_param { sched_priority: priority.into() };
+    let parameters = libc::sched_param {
+        sched_priority: priority.into(),
+    };
     // SAFETY: `parameters` is valid for the length of the call; 0 is the calling thread.
     let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &parameters) };
     nix::Error::result(result)

@@ -1,0 +1,341 @@
+//! Gates that change while traffic runs: on the wire, no frame of any class is outside its gates across a change, and
+//! none is lost without a cause. What counts is the order in which the classes' frames arrive, never the time.
+
+mod common;
+
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+use common::{
+    BEST_EFFORT, BOUND, Bed, CONTROL, Settings, VIDEO,
+    counters::{Counters, number, stalls},
+    traffic::{Talker, assert_complete, lost, mark, numbers},
+    wait_at_rest,
+};
+use serde_json::{Value, json};
+use tsn_tests::{
+    capture::{Capture, CapturedFrame},
+    clock::tai_now_ns,
+    daemon::Daemon,
+    wait::wait_until,
+};
+
+/// Ports of the three classes, all sending more than their windows hold.
+const PORTS: [u16; 3] = [CONTROL, VIDEO, BEST_EFFORT];
+/// 82 µs of a link of 100 Mb/s; a window of 5 ms holds some sixty.
+const FRAME_BYTES: usize = 1_000;
+/// 6000 frames a second of each class, where a third of the link is good for 4000.
+const GAP: Duration = Duration::from_micros(166);
+
+/// A saturated link whose classes take turns, each for 5 ms.
+fn settings(list: &str) -> Settings<'_> {
+    Settings {
+        link_speed: 100,
+        capacity: 512,
+        frame_quota: 4_096,
+        // A tenth of a window: shorter absences cannot carry a frame across its close.
+        stall_threshold: "500us",
+        list,
+        ..Settings::default()
+    }
+}
+
+/// A gate control list that opens one class after the other.
+fn turns(classes: &[u16]) -> Value {
+    classes
+        .iter()
+        .map(|port| json!({ "gate-states-value": [class(*port)], "time-interval-value": "5ms" }))
+        .collect()
+}
+
+/// The traffic class of a port's stream.
+fn class(port: u16) -> u64 {
+    match port {
+        CONTROL => 7,
+        VIDEO => 5,
+        _ => 0,
+    }
+}
+
+fn put_gates(daemon: &Daemon, gates: &Value) -> Value {
+    daemon
+        .control
+        .request("PUT", "/v1/gates", &gates.to_string())
+        .unwrap()
+        .json()
+        .unwrap()
+}
+
+/// Waits until a change is no longer pending, and until frames have come out of the wire since.
+fn wait_in_force(daemon: &Daemon, wire: &Capture, frames: usize) {
+    wait_until("the change of schedule", BOUND, || {
+        let status = daemon.control.get("/v1/status").unwrap();
+        status["gates"]["config-pending"] == false
+    })
+    .unwrap();
+    let before = wire.len();
+    wait_until("frames under the new schedule", BOUND, || {
+        wire.len() >= before + frames
+    })
+    .unwrap();
+}
+
+/// Frames of one class that arrived one after the other.
+struct Run {
+    port: u16,
+    frames: usize,
+    last_ns: u64,
+    /// A stall lies between this run and the one before, so windows may have been missed.
+    after_stall: bool,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stall = if self.after_stall { "~" } else { "" };
+        write!(f, "{stall}{}x{}", class(self.port), self.frames)
+    }
+}
+
+/// The wire as runs, without the frames that arrived while the worker was stalled. How many those were.
+fn runs(frames: &[CapturedFrame], stalls: &[(u64, u64)]) -> (Vec<Run>, usize) {
+    /// A capture in software stamps a frame when it comes to it.
+    const STAMP_DELAY_NS: u64 = 200_000;
+    let mut runs: Vec<Run> = Vec::new();
+    let mut set_aside = 0;
+    for frame in frames {
+        let Some((port, _)) = mark(frame) else {
+            continue;
+        };
+        let at = frame.arrival_ns;
+        // The latest stall that began before this frame arrived.
+        let before = stalls[..stalls.partition_point(|(begin, _)| *begin <= at)].last();
+        if before.is_some_and(|(_, end)| at <= end + STAMP_DELAY_NS) {
+            set_aside += 1;
+            continue;
+        }
+        match runs.last_mut() {
+            Some(run) if run.port == port => {
+                run.frames += 1;
+                run.last_ns = at;
+            }
+            last => {
+                let after_stall = last.is_some_and(|run| {
+                    before.is_some_and(|(_, end)| end + STAMP_DELAY_NS >= run.last_ns)
+                });
+                runs.push(Run {
+                    port,
+                    frames: 1,
+                    last_ns: at,
+                    after_stall,
+                });
+            }
+        }
+    }
+    (runs, set_aside)
+}
+
+/// Asserts that the runs can be read as the schedules one after the other, each repeated from its first entry on and
+/// cut anywhere by the next, up to the last one.
+fn assert_follow(runs: &[Run], schedules: &[&[u16]]) {
+    // Where the gates can be after each run: (schedule, entry).
+    let entries = |port: u16| {
+        schedules
+            .iter()
+            .enumerate()
+            .flat_map(move |(schedule, list)| {
+                let places = list.iter().enumerate().filter(move |(_, of)| **of == port);
+                places.map(move |(entry, _)| (schedule, entry))
+            })
+    };
+    let mut places: BTreeSet<(usize, usize)> = entries(runs[0].port).filter(|p| p.0 == 0).collect();
+    for (index, run) in runs.iter().enumerate() {
+        if index > 0 {
+            let is_next = |from: (usize, usize), to: (usize, usize)| {
+                if run.after_stall {
+                    return to.0 >= from.0;
+                }
+                to == (from.0, (from.1 + 1) % schedules[from.0].len()) || to == (from.0 + 1, 0)
+            };
+            places = entries(run.port)
+                .filter(|to| places.iter().any(|from| is_next(*from, *to)))
+                .collect();
+        }
+        // The next schedule may begin with the class that is being sent.
+        for schedule in 0..schedules.len() - 1 {
+            if places.iter().any(|place| place.0 == schedule)
+                && schedules[schedule + 1][0] == run.port
+            {
+                places.insert((schedule + 1, 0));
+            }
+        }
+        assert!(
+            !places.is_empty(),
+            "run {index} is outside its gates: {:?}",
+            &runs[index.saturating_sub(8)..runs.len().min(index + 8)]
+        );
+    }
+    assert!(
+        places.iter().any(|place| place.0 == schedules.len() - 1),
+        "the last schedule was never seen: {runs:?}"
+    );
+}
+
+#[test]
+fn no_class_is_outside_its_gates_across_changes() {
+    const A: u16 = CONTROL;
+    const B: u16 = VIDEO;
+    const C: u16 = BEST_EFFORT;
+    let schedules: [&[u16]; 5] = [&[A, B, C], &[C, B, A], &[A, C, B, C], &[B, A], &[A, B, C]];
+    let bed = Bed::new(2);
+    let first = turns(schedules[0]).to_string();
+    let daemon = bed.start(&bed.configuration(&settings(&first)));
+    let wire = bed.capture();
+    let talkers = PORTS.map(|port| Talker::start(bed.near(1), bed.far(1), port, FRAME_BYTES, GAP));
+    wait_in_force(&daemon, &wire, 600);
+    for schedule in &schedules[1..] {
+        let base_ns = tai_now_ns() + 150_000_000;
+        let base =
+            json!({ "seconds": base_ns / 1_000_000_000, "nanoseconds": base_ns % 1_000_000_000 });
+        let applied = put_gates(
+            &daemon,
+            &json!({ "admin-base-time": base, "admin-control-list": turns(schedule) }),
+        );
+        // A base time ahead is the ConfigChangeTime to the nanosecond.
+        assert_eq!(number(&applied["config-change-time-ns"]), base_ns);
+        wait_in_force(&daemon, &wire, 600);
+    }
+    let sent = talkers.map(Talker::finish);
+    wait_at_rest(&daemon);
+    let counters = Counters::of(&daemon);
+    let stalls = stalls(&daemon);
+    daemon.terminate().unwrap();
+    let frames = wire.finish().unwrap();
+
+    counters.assert_conserved();
+    assert_eq!(counters.status["gates"]["config-change-error"], 0);
+    let mut missing = 0;
+    for (port, sent) in PORTS.into_iter().zip(sent) {
+        let arrived = numbers(&frames, port);
+        assert!(arrived.is_sorted(), "a class keeps its order");
+        missing += lost(&arrived, sent).len() as u64;
+    }
+    assert_eq!(
+        missing,
+        counters.all_drops(),
+        "every lost frame has its cause"
+    );
+    let (runs, set_aside) = runs(&frames, &stalls);
+    println!(
+        "{} frames in {} runs across {} changes; {set_aside} set aside for {} stalls; dropped: {}",
+        frames.len(),
+        runs.len(),
+        schedules.len() - 1,
+        stalls.len(),
+        counters.all_causes()
+    );
+    assert!(
+        set_aside < frames.len() / 2,
+        "stalls left too little to judge by"
+    );
+    assert_follow(&runs, &schedules);
+}
+
+#[test]
+fn a_past_base_time_counts_an_error_and_gates_can_be_switched_off_and_on() {
+    let bed = Bed::new(1);
+    let list = turns(&PORTS);
+    let daemon = bed.start(&bed.configuration(&settings(&list.to_string())));
+    let wire = bed.capture();
+    let talker = Talker::start(
+        bed.near(1),
+        bed.far(1),
+        VIDEO,
+        200,
+        Duration::from_millis(1),
+    );
+    talker.wait_through(&wire);
+
+    // A base time in the past while a schedule runs: an error is counted, the start is a whole number of cycles away.
+    let before_ns = tai_now_ns();
+    let applied = put_gates(
+        &daemon,
+        &json!({ "admin-base-time": 1_000, "admin-control-list": turns(&[VIDEO, CONTROL]) }),
+    );
+    let start_ns = number(&applied["config-change-time-ns"]);
+    assert!(start_ns >= before_ns && (start_ns - 1_000).is_multiple_of(10_000_000));
+    wait_in_force(&daemon, &wire, 20);
+    let gates = daemon.control.get("/v1/status").unwrap()["gates"].clone();
+    assert_eq!(gates["config-change-error"], 1);
+
+    // Disabled, the gates stand as admin-gate-states says; here all are shut.
+    put_gates(
+        &daemon,
+        &json!({ "gate-enabled": false, "admin-gate-states": 0, "admin-control-list": [] }),
+    );
+    let shut = daemon.control.get("/v1/status").unwrap()["gates"].clone();
+    assert_eq!(shut["oper-gate-states"], 0);
+    wait_until("frames to be held or refused", BOUND, || {
+        let counters = Counters::of(&daemon);
+        let class = counters.class(5);
+        number(&class["queued"]) + number(&class["drops"]["gate_never_opens"]) >= 50
+    })
+    .unwrap();
+    let held_from = wire.len();
+    talker.wait_more(50);
+    assert_eq!(wire.len(), held_from, "nothing passes a shut gate");
+
+    // Enabled again, the schedule runs on.
+    put_gates(
+        &daemon,
+        &json!({ "gate-enabled": true, "admin-control-list": [] }),
+    );
+    talker.wait_through(&wire);
+    let sent = talker.finish();
+    wait_at_rest(&daemon);
+    let counters = Counters::of(&daemon);
+    counters.assert_conserved();
+    daemon.terminate().unwrap();
+    let arrived = numbers(&wire.finish().unwrap(), VIDEO);
+    println!("dropped: {}", counters.all_causes());
+    assert_eq!(lost(&arrived, sent).len() as u64, counters.all_drops());
+    assert!(arrived.is_sorted());
+}
+
+#[test]
+fn a_change_under_light_traffic_loses_nothing() {
+    let bed = Bed::new(1);
+    let daemon = bed.start(&bed.configuration(&Settings::default()));
+    let wire = bed.capture();
+    let gap = Duration::from_micros(700);
+    let talkers = PORTS.map(|port| Talker::start(bed.near(1), bed.far(1), port, 200, gap));
+    for list in [turns(&[CONTROL, BEST_EFFORT, VIDEO]), turns(&PORTS)] {
+        let base_ns = tai_now_ns() + 50_000_000;
+        put_gates(
+            &daemon,
+            &json!({ "admin-base-time": base_ns, "admin-control-list": list }),
+        );
+        wait_in_force(&daemon, &wire, 200);
+    }
+    let sent = talkers.map(Talker::finish);
+    wait_at_rest(&daemon);
+    let counters = Counters::of(&daemon);
+    counters.assert_conserved();
+    assert_eq!(counters.all_drops(), 0, "{}", counters.all_causes());
+    daemon.terminate().unwrap();
+    let frames = wire.finish().unwrap();
+    for (port, sent) in PORTS.into_iter().zip(sent) {
+        assert_complete(&numbers(&frames, port), sent);
+    }
+}
+
+#[test]
+#[should_panic(expected = "run 4 is outside its gates")]
+fn the_judge_sees_a_class_out_of_turn() {
+    let run = |port| Run {
+        port,
+        frames: 1,
+        last_ns: 0,
+        after_stall: false,
+    };
+    let runs = [CONTROL, VIDEO, CONTROL, VIDEO, BEST_EFFORT, CONTROL].map(run);
+    assert_follow(&runs, &[&[CONTROL, VIDEO], &[VIDEO, CONTROL, BEST_EFFORT]]);
+}
