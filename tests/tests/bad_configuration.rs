@@ -176,3 +176,23 @@ fn a_daemon_without_pods_is_ready_and_says_why_a_pod_waits() {
     assert!(reason.contains("/run/netns/gone-"), "{reason}");
     daemon.terminate().unwrap();
 }
+
+#[test]
+fn a_broken_state_file_is_named_and_passed_over() {
+    let bed = Bed::new(1);
+    let configuration = bed.configuration(&Settings::default());
+    bed.start(&configuration).terminate().unwrap();
+    let state = bed.home.file("state/state.json");
+    for broken in [&b"{ \"gates\": "[..], b"", &[0xff; 100]] {
+        assert!(state.exists());
+        fs::write(&state, broken).unwrap();
+        let daemon = bed.start(&configuration);
+        let log = daemon.process.log();
+        assert!(
+            log.contains("the state of the last run cannot be used"),
+            "{log}"
+        );
+        assert_eq!(Counters::of(&daemon).pod("pod1")["attached"], true);
+        daemon.terminate().unwrap();
+    }
+}

@@ -278,6 +278,67 @@ fn full_queues_drop_by_name_and_touch_no_other_class() {
 }
 
 #[test]
+fn full_rings_drop_by_name_and_are_used_again() {
+    let bed = Bed::new(1);
+    // The kernel path does not take over so soon, so that the stopped daemon's rings fill up.
+    let daemon = bed.start(&bed.configuration(&Settings::default()));
+    let wire = bed.capture();
+    let flood = Talker::start(
+        bed.near(1),
+        bed.far(1),
+        BEST_EFFORT,
+        FRAME_BYTES,
+        Duration::from_micros(100),
+    );
+    flood.wait_through(&wire);
+    daemon.process.signal(Signal::SIGSTOP).unwrap();
+    flood.wait_more(4_000);
+    daemon.process.signal(Signal::SIGCONT).unwrap();
+    flood.wait_through(&wire);
+    let sent = flood.finish();
+    wait_at_rest(&daemon);
+    let counters = Counters::of(&daemon);
+    counters.assert_conserved();
+    let drops = &counters.pod("pod1")["drops"];
+    assert!(number(&drops["receive_ring_full"]) + number(&drops["receive_no_buffer"]) > 1_000);
+    daemon.terminate().unwrap();
+    let lost = lost_of(wire, BEST_EFFORT, sent);
+    report("rings full", sent, lost.len(), &counters.all_causes());
+    assert_eq!(lost.len() as u64, counters.all_drops());
+}
+
+#[test]
+fn sigterm_names_what_is_beyond_the_drain_limit() {
+    let bed = Bed::new(1);
+    // Class 5 opens after a minute.
+    let list = "[ { gate-states-value: [7, 0], time-interval-value: 60s },
+                  { gate-states-value: [5], time-interval-value: 10ms } ]";
+    let configuration = bed.configuration(&Settings { list, ..mortal() });
+    let mut daemon = bed.start_with(&configuration, &["--drain-limit", "1"]);
+    let talker = Talker::start(bed.near(1), bed.far(1), VIDEO, FRAME_BYTES, GAP);
+    talker.wait_more(20);
+    let sent = talker.finish();
+    wait_until("all frames to wait", BOUND, || {
+        number(&Counters::of(&daemon).class(5)["queued"]) == u64::from(sent)
+    })
+    .unwrap();
+    daemon.process.signal(Signal::SIGTERM).unwrap();
+    assert!(daemon.process.wait(BOUND).unwrap().success());
+    let log = daemon.process.stderr();
+    let last = log.lines().last().unwrap_or_default();
+    report(
+        "SIGTERM beyond the drain limit",
+        sent,
+        sent as usize,
+        "flushed",
+    );
+    assert!(
+        last.contains("--drain-limit") && last.contains(&sent.to_string()),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_restart_under_traffic_adopts_programs_gates_and_pods() {
     let bed = Bed::new(2);
     // The file names pod1; pod2 and the gates come over the control API.

@@ -13,6 +13,7 @@ use std::{
 
 use tsn_tests::{
     capture::{Capture, CapturedFrame},
+    clock::tai_now_ns,
     topology::Pod,
     wait::wait_until,
 };
@@ -105,7 +106,15 @@ pub fn send(socket: &UdpSocket, to: SocketAddr, number: u32, frame_bytes: usize)
     let mut payload = vec![0; frame_bytes - PAYLOAD_AT];
     payload[..4].copy_from_slice(&MARK);
     payload[4..8].copy_from_slice(&number.to_be_bytes());
+    payload[8..16].copy_from_slice(&tai_now_ns().to_be_bytes());
     socket.send_to(&payload, to).unwrap();
+}
+
+/// When a datagram of ours was given to its socket, in nanoseconds of CLOCK_TAI.
+pub fn sent_ns(frame: &CapturedFrame) -> Option<u64> {
+    mark(frame)?;
+    let time = frame.bytes.get(PAYLOAD_AT + 8..PAYLOAD_AT + 16)?;
+    time.try_into().ok().map(u64::from_be_bytes)
 }
 
 /// Port and number of a datagram of ours.

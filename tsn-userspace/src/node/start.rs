@@ -6,6 +6,7 @@ use tsn_core::{LinkSpeed, Nanoseconds, SchedulerParameters};
 use tsn_port::Backend;
 
 use super::pods::with_sources;
+use super::watch::clock_action;
 use super::{Node, WorkerHandle};
 use crate::clock::ClockMonitor;
 use crate::config::{
@@ -121,6 +122,8 @@ impl<B: Backend> Node<B> {
             .open_uplink(&uplink.device)
             .map_err(|error| no_uplink(with_sources(&error)))?;
 
+        let mut clock_monitor = ClockMonitor::new(clock.holdover.as_duration());
+        let clock_status = clock_monitor.sample();
         let compiled_gates = compile_gates("gate-parameters", &gates, &compiled.names)?;
         let (commands, command_receiver) = crossbeam_channel::bounded(COMMANDS);
         let (retired_sender, retired) = crossbeam_channel::bounded(RETIRED_SCHEDULES);
@@ -138,6 +141,7 @@ impl<B: Backend> Node<B> {
             poll_mode: settings.poll_mode,
             spin_before: settings.spin_before.into(),
             stall_threshold: settings.stall_threshold.into(),
+            clock_action: clock_action(clock_status, clock.on_sync_loss, compiled.critical.0),
             heartbeat: backend.heartbeat(),
             heartbeat_interval: Nanoseconds::from_nanos(
                 settings.heartbeat_timeout.ns / BEATS_PER_TIMEOUT,
@@ -148,8 +152,6 @@ impl<B: Backend> Node<B> {
         };
         let thread = spawn_worker(parts, options.cpu, &settings)?;
 
-        let mut clock_monitor = ClockMonitor::new(clock.holdover.as_duration());
-        let clock_status = clock_monitor.sample();
         if clock_status.tai_utc_offset_s == 0 {
             tracing::warn!(
                 "the kernel's TAI offset is 0: CLOCK_TAI equals UTC. Let ptp4l/phc2sys or chrony set it, or launch \
@@ -177,9 +179,6 @@ impl<B: Backend> Node<B> {
             on_sync_loss: clock.on_sync_loss,
             state_file: options.state_file,
         };
-        let action = node.clock_action(clock_status);
-        node.worker
-            .tell(crate::worker::command::Command::SetClockAction(action));
         for pod in pods {
             if let Err(error) = node.attach(pod.clone()).await {
                 node.wait_for(pod, error.to_string());

@@ -25,22 +25,9 @@ impl<B: Backend> Node<B> {
         if before.state != now.state {
             tracing::warn!(before = ?before.state, now = ?now.state, "clock");
         }
-        if self.clock_action(before) != self.clock_action(now) {
-            self.worker
-                .tell(Command::SetClockAction(self.clock_action(now)));
-        }
-    }
-
-    pub(super) fn clock_action(&self, clock: ClockStatus) -> ClockAction {
-        let lost = clock.state == SyncState::Lost;
-        ClockAction {
-            open_gates: lost && self.on_sync_loss == OnSyncLoss::Open,
-            dropped_classes: if lost && self.on_sync_loss == OnSyncLoss::DropCritical {
-                self.critical_classes
-            } else {
-                0
-            },
-            tai_minus_utc_ns: clock.assumed_tai_utc_offset_ns(),
+        let action = |clock| clock_action(clock, self.on_sync_loss, self.critical_classes);
+        if action(before) != action(now) {
+            self.worker.tell(Command::SetClockAction(action(now)));
         }
     }
 
@@ -89,5 +76,23 @@ impl<B: Backend> Node<B> {
                 0
             }
         }
+    }
+}
+
+/// What a state of the clock does to the frames.
+pub(super) fn clock_action(
+    clock: ClockStatus,
+    on_sync_loss: OnSyncLoss,
+    critical_classes: u8,
+) -> ClockAction {
+    let lost = clock.state == SyncState::Lost;
+    ClockAction {
+        open_gates: lost && on_sync_loss == OnSyncLoss::Open,
+        dropped_classes: if lost && on_sync_loss == OnSyncLoss::DropCritical {
+            critical_classes
+        } else {
+            0
+        },
+        tai_minus_utc_ns: clock.assumed_tai_utc_offset_ns(),
     }
 }

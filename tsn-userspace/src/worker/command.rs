@@ -30,7 +30,7 @@ pub struct GateChange {
 }
 
 /// What the clock's state does to the frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockAction {
     /// Gates are ignored: all open.
     pub open_gates: bool,

@@ -62,6 +62,8 @@ pub struct WorkerParts<P: Port> {
     pub spin_before: Nanoseconds,
     /// What counts as a stall.
     pub stall_threshold: Nanoseconds,
+    /// What the clock's state does to the frames, at the start.
+    pub clock_action: ClockAction,
     /// The sign of life.
     pub heartbeat: Box<dyn Heartbeat>,
     /// How often it must be given.
@@ -115,7 +117,7 @@ impl<P: Port> Worker<P> {
         if let Some(schedule) = parts.gates.schedule {
             drop(scheduler.configure(on_wire, schedule).superseded);
         }
-        let clock_action = ClockAction::default();
+        let clock_action = parts.clock_action;
         Self {
             scheduler,
             uplink,

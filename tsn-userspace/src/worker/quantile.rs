@@ -92,11 +92,14 @@ mod tests {
 
     #[test]
     fn it_starts_from_what_is_known() {
-        let mut durations = [9_000_000, 2_000, 2_500, 3_000, 2_400];
-        let start =
-            |quantile, durations| RunningQuantile::from_durations_ns(quantile, durations).ns();
-        assert_eq!(start(Quantile::Median, &mut durations), 2_500);
-        assert_eq!(start(Quantile::LowerQuartile, &mut durations), 2_400);
-        assert_eq!(start(Quantile::Median, &mut []), 0);
+        for (quantile, expected) in [(Quantile::Median, 2_500), (Quantile::LowerQuartile, 2_400)] {
+            let mut durations = [9_000_000, 2_000, 2_500, 3_000, 2_400];
+            let running = RunningQuantile::from_durations_ns(quantile, &mut durations);
+            assert_eq!((running.ns(), running.observations()), (expected, 5));
+        }
+        assert_eq!(
+            RunningQuantile::from_durations_ns(Quantile::Median, &mut []).ns(),
+            0
+        );
     }
 }

@@ -1,0 +1,174 @@
+//! From receive to transmit the worker neither allocates nor copies a payload.
+
+// A global allocator can only be written with `unsafe`.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tsn_core::{LinkSpeed, Nanoseconds, SchedulerParameters};
+use tsn_port::loopback::{self, LoopbackPort};
+use tsn_port::{Frame, Heartbeat, Port, Stamp, TimeBase};
+use tsn_userspace::clock::tai_now;
+use tsn_userspace::config::{Configuration, PollMode, compile_pod, compile_uplink};
+use tsn_userspace::worker::command::{ClockAction, Command};
+use tsn_userspace::worker::pod::PodPort;
+use tsn_userspace::worker::sleep::Waker;
+use tsn_userspace::worker::{Worker, WorkerParts};
+
+thread_local! {
+    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
+}
+
+static WORKER_CALLS: AtomicU64 = AtomicU64::new(0);
+
+/// Counts the calls of the worker's thread and passes all on.
+struct Counting;
+
+// SAFETY: every call is passed on to `System` unchanged, which keeps the contract of `GlobalAlloc`.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: the caller keeps the contract of `dealloc`, and `pointer` came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count() {
+    // A thread that is ending knows no more what it was.
+    if IS_WORKER.try_with(Cell::get).unwrap_or(false) {
+        WORKER_CALLS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+struct NoKernelPrograms;
+
+impl Heartbeat for NoKernelPrograms {
+    fn beat(&self) {}
+}
+
+const CONFIGURATION: &str = "
+uplinks:
+  - device: loopback
+    gate-parameters:
+      admin-control-list:
+        - { gate-states-value: [7], time-interval-value: 100us }
+        - { gate-states-value: [0], time-interval-value: 100us }
+pods:
+  - name: pod
+    netns: /nowhere
+    streams:
+      - { name: timed, match: { priority: 5 }, traffic-class: 7, late: send }
+      - { name: rest, match: {}, traffic-class: 0 }
+";
+
+const WARM_UP: u64 = 500;
+const FRAMES: u64 = 5_000;
+const BOUND: Duration = Duration::from_secs(60);
+
+/// Sends one frame after the other from the pod and waits for each on the wire.
+fn exchange(pod: &mut LoopbackPort, wire: &mut LoopbackPort, frames: u64, timed: bool) {
+    let start = Instant::now();
+    for number in 0..frames {
+        let mut bytes = [0u8; 100];
+        bytes[12..14].copy_from_slice(&[0x88, 0xb5]);
+        bytes[20..28].copy_from_slice(&number.to_be_bytes());
+        let stamp = if timed {
+            let launch_time = tai_now() + Nanoseconds::from_nanos(50_000);
+            Stamp {
+                launch_time_ns: launch_time.as_nanos(),
+                time_base: TimeBase::Tai,
+                priority: 5,
+            }
+        } else {
+            Stamp::NONE
+        };
+        let frame = pod.frame(&bytes, stamp).expect("a free buffer");
+        let address = frame.bytes().as_ptr();
+        pod.transmit(frame).expect("a free slot");
+        pod.wake().unwrap();
+        let arrived = loop {
+            if let Some(frame) = wire.receive() {
+                break frame;
+            }
+            assert!(start.elapsed() < BOUND, "frame {number} has not arrived");
+            std::thread::yield_now();
+        };
+        assert_eq!(arrived.bytes(), bytes);
+        assert_eq!(arrived.bytes().as_ptr(), address, "the payload has moved");
+    }
+}
+
+#[test]
+fn the_worker_neither_allocates_nor_copies() {
+    let configuration = Configuration::from_yaml(CONFIGURATION).unwrap();
+    let uplink = compile_uplink("uplink", &configuration.uplinks[0]).unwrap();
+    let pod = compile_pod("pod", &configuration.pods[0], &uplink.names).unwrap();
+    let (uplink_port, mut wire) = loopback::pair(64);
+    let (pod_port, mut sender) = loopback::pair(64);
+    let (commands, command_receiver) = crossbeam_channel::bounded(4);
+    let (retired, _retired_receiver) = crossbeam_channel::bounded(4);
+    let parts = WorkerParts {
+        uplink: uplink_port,
+        scheduler: SchedulerParameters {
+            link_speed: LinkSpeed::from_mbps(1_000).unwrap(),
+            per_frame_overhead_bytes: 24,
+            admin_gate_states: uplink.gates.admin_gate_states,
+            classes: uplink.classes,
+        },
+        gates: uplink.gates,
+        lead_probes: 0,
+        poll_mode: PollMode::Busy,
+        spin_before: Nanoseconds::from_nanos(100_000),
+        stall_threshold: Nanoseconds::from_nanos(10_000),
+        clock_action: ClockAction {
+            open_gates: false,
+            dropped_classes: 0,
+            tai_minus_utc_ns: 37_000_000_000,
+        },
+        heartbeat: Box::new(NoKernelPrograms),
+        heartbeat_interval: Nanoseconds::from_nanos(1_000_000),
+        commands: command_receiver,
+        retired,
+        waker: Waker::new().unwrap(),
+    };
+    let worker = std::thread::spawn(move || {
+        let worker = Worker::new(parts);
+        IS_WORKER.set(true);
+        worker.run();
+        IS_WORKER.set(false);
+    });
+    let (answer, added) = tokio::sync::oneshot::channel();
+    let port = PodPort::new(pod_port, &pod, configuration.pods[0].frame_quota);
+    commands
+        .send(Command::AddPod(Box::new(port), answer))
+        .unwrap();
+    assert_eq!(added.blocking_recv().unwrap(), Ok(0));
+
+    exchange(&mut sender, &mut wire, WARM_UP, true);
+    exchange(&mut sender, &mut wire, WARM_UP, false);
+    let before = WORKER_CALLS.load(Ordering::Relaxed);
+    exchange(&mut sender, &mut wire, FRAMES, true);
+    exchange(&mut sender, &mut wire, FRAMES, false);
+    let calls = WORKER_CALLS.load(Ordering::Relaxed) - before;
+    assert_eq!(calls, 0, "calls of the allocator for {} frames", 2 * FRAMES);
+
+    drop(commands);
+    worker.join().unwrap();
+    // The worker's end frees what it had, which shows that the counter counts.
+    assert!(
+        WORKER_CALLS.load(Ordering::Relaxed) > before,
+        "the counter is dead"
+    );
+}
