@@ -75,6 +75,21 @@ pub struct Departure<F> {
     pub late_by: Nanoseconds,
 }
 
+/// A frame that was dropped from a queue, given back to its owner. Its cause has been counted.
+#[derive(Debug)]
+pub struct Dropped<F> {
+    /// The caller's handle of the frame.
+    pub frame: F,
+    /// The traffic class.
+    pub class: TrafficClass,
+    /// The caller's tag from the arrival.
+    pub stream: u32,
+    /// When the frame wanted to leave.
+    pub launch: Launch,
+    /// Why it cannot.
+    pub cause: DropCause,
+}
+
 /// A frame that was not accepted, given back to its owner.
 #[derive(Debug)]
 pub struct Refused<F> {

@@ -171,6 +171,16 @@ impl Gates {
         }
     }
 
+    /// Tells that time was set back to `now`: the oper schedule goes on in its cycles as they are
+    /// there, also before its ConfigChangeTime, but not before its base time. A pending schedule
+    /// keeps its ConfigChangeTime.
+    pub fn set_back(&mut self, now: TaiTime) {
+        if let Some(oper) = &mut self.oper {
+            let base_time = oper.schedule.parameters().base_time;
+            oper.runs_from = oper.runs_from.min(now.max(base_time).as_nanos());
+        }
+    }
+
     /// The schedule that an `advance` retired or a `set_enabled` cancelled, for the caller to free.
     pub fn take_retired(&mut self) -> Option<Box<Schedule>> {
         self.retired.take()

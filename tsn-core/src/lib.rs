@@ -88,7 +88,7 @@ mod time;
 
 pub use class::{GateStates, TrafficClass};
 pub use counters::{ClassCounters, DropCause};
-pub use frame::{Arrival, Departure, LateAction, LatePolicy, Launch, Refused};
+pub use frame::{Arrival, Departure, Dropped, LateAction, LatePolicy, Launch, Refused};
 pub use gates::{Close, ConfigChange, Gates};
 pub use link::LinkSpeed;
 pub use schedule::{

@@ -5,7 +5,7 @@ mod selection;
 
 use crate::class::{GateStates, TrafficClass};
 use crate::counters::{ClassCounters, DropCause};
-use crate::frame::{Arrival, Launch, Refused};
+use crate::frame::{Arrival, Dropped, Launch, Refused};
 use crate::gates::{Close, ConfigChange, Gates, fits};
 use crate::link::LinkSpeed;
 use crate::queue::{ClassQueue, QueueKind, Queued};
@@ -148,6 +148,11 @@ impl<F> Scheduler<F> {
         }
     }
 
+    /// Tells that the link is occupied longer than by what has departed: up to `until`.
+    pub fn occupy(&mut self, until: TaiTime) {
+        self.busy_until = self.busy_until.max(until);
+    }
+
     /// Tells when a departure was measured to end on the wire. An end after the gate's close is
     /// counted as a transmission overrun (TransmissionOverrun, 8.6.8.4).
     pub fn departed(&mut self, class: TrafficClass, end_on_wire: TaiTime, gate_close: Close) {
@@ -171,6 +176,13 @@ impl<F> Scheduler<F> {
     /// Sets the gate states that are in force while no schedule is (AdminGateStates).
     pub fn set_admin_gate_states(&mut self, states: GateStates) {
         self.gates.set_admin_gate_states(states);
+    }
+
+    /// Tells that time was set back to `now`, which no other call expects: the link is idle, and the oper
+    /// schedule goes on (see [`Gates::set_back`]).
+    pub fn set_back(&mut self, now: TaiTime) {
+        self.busy_until = self.busy_until.min(now);
+        self.gates.set_back(now - self.margins.after_open);
     }
 
     /// Takes the schedule that was replaced or cancelled, to be freed outside the hot path.
@@ -227,14 +239,11 @@ impl<F> Scheduler<F> {
         self.classes[class.index()].queue_max_sdu_bytes = queue_max_sdu_bytes;
     }
 
-    /// Empties all queues, counts every frame as [`DropCause::Flushed`] and hands it out with its
-    /// class and stream.
-    pub fn drain(&mut self, mut hand_out: impl FnMut(TrafficClass, u32, F)) {
+    /// Empties all queues, counts every frame as [`DropCause::Flushed`] and hands it out.
+    pub fn drain(&mut self, mut dropped: impl FnMut(Dropped<F>)) {
         for class in TrafficClass::ALL {
             for kind in QueueKind::ALL {
-                while let Some(queued) = self.discard(class, kind, DropCause::Flushed) {
-                    hand_out(class, queued.stream, queued.frame);
-                }
+                while self.discard(class, kind, DropCause::Flushed, &mut dropped) {}
             }
         }
     }
@@ -296,12 +305,24 @@ impl<F> Scheduler<F> {
         class: TrafficClass,
         kind: QueueKind,
         cause: DropCause,
-    ) -> Option<Queued<F>> {
-        let class = &mut self.classes[class.index()];
-        let queued = class.queue.pop(kind)?;
-        class.counters.queued -= 1;
-        class.counters.count_drop(cause);
-        Some(queued)
+        dropped: &mut impl FnMut(Dropped<F>),
+    ) -> bool {
+        let Class {
+            queue, counters, ..
+        } = &mut self.classes[class.index()];
+        let Some(queued) = queue.pop(kind) else {
+            return false;
+        };
+        counters.queued -= 1;
+        counters.count_drop(cause);
+        dropped(Dropped {
+            frame: queued.frame,
+            class,
+            stream: queued.stream,
+            launch: queued.launch,
+            cause,
+        });
+        true
     }
 }
 

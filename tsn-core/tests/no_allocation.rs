@@ -134,7 +134,7 @@ fn the_steady_state_and_a_change_of_schedule_neither_allocate_nor_free() {
         }
     }
     scheduler.set_enabled(now, false);
-    scheduler.drain(|_, _, _frame| {});
+    scheduler.drain(drop);
     let after = calls();
 
     assert_eq!(after, before, "calls of the allocator");

@@ -201,7 +201,7 @@ fn draining_hands_every_frame_out() {
     port.enqueue(at(0), arrival(2, 60, Launch::By(at(99))))
         .unwrap();
     let mut frames = Vec::new();
-    port.drain(|class, stream, frame| frames.push((class, stream, frame)));
+    port.drain(|dropped| frames.push((dropped.class, dropped.stream, dropped.frame)));
     frames.sort();
     assert_eq!(frames, [(CLASS, 7, 0), (CLASS, 7, 1), (CLASS, 7, 2)]);
     assert_eq!(port.counters(CLASS).drops(DropCause::Flushed), 3);
@@ -268,4 +268,23 @@ fn margins_keep_a_frame_inside_its_window() {
     assert!(scheduler.dequeue(at(90_000)).is_none());
     assert_eq!(scheduler.next_event(at(90_000)), Some(at(153_000)));
     assert_eq!(scheduler.dequeue(at(153_000)).unwrap().frame, 2);
+}
+
+#[test]
+fn a_clock_that_is_set_back_leaves_link_and_schedule_usable() {
+    let mut scheduler = scheduler(8);
+    // Class 3 is open for the first half of each 100 µs, from 1 s on.
+    let list = schedule(0, &[(8, 50_000), (0, 50_000)]);
+    let _ = scheduler.configure(at(1_000_000_000), list);
+    let frame = |number| arrival(number, 1_000, Launch::None);
+    scheduler.enqueue(at(2_000_000_000), frame(1)).unwrap();
+    assert!(scheduler.dequeue(at(2_000_000_000)).is_some());
+
+    // Back by more than the schedule has run.
+    let now = at(500_060_000);
+    scheduler.set_back(now);
+    scheduler.enqueue(now, frame(2)).unwrap();
+    assert!(scheduler.dequeue(now).is_none(), "the gate is closed");
+    assert_eq!(scheduler.next_event(now), Some(at(500_100_000)));
+    assert!(scheduler.dequeue(at(500_100_000)).is_some());
 }

@@ -40,6 +40,45 @@ const _: () = assert!(size_of::<EthtoolCmd>() == 44);
 ///
 /// When there is no such device, or it does not know its speed.
 pub fn link_speed_mbps(device: &str) -> io::Result<u32> {
+    let mut command = EthtoolCmd {
+        cmd: ETHTOOL_GSET,
+        ..EthtoolCmd::default()
+    };
+    let data = libc::__c_anonymous_ifr_ifru {
+        ifru_data: (&raw mut command).cast(),
+    };
+    // SAFETY: the request points to a record of the size that ETHTOOL_GSET fills; it lives through the call.
+    unsafe { device_ioctl(device, libc::SIOCETHTOOL, data)? };
+    match u32::from(command.speed) | u32::from(command.speed_hi) << 16 {
+        0 | 0xffff | SPEED_UNKNOWN => Err(io::Error::other("the device does not tell its speed")),
+        speed => Ok(speed),
+    }
+}
+
+/// Whether frames can leave by a device: it is up and has its carrier.
+///
+/// # Errors
+///
+/// When there is no such device.
+pub fn has_carrier(device: &str) -> io::Result<bool> {
+    let data = libc::__c_anonymous_ifr_ifru { ifru_flags: 0 };
+    // SAFETY: SIOCGIFFLAGS fills the flags in the request itself.
+    let answer = unsafe { device_ioctl(device, libc::SIOCGIFFLAGS, data)? };
+    // SAFETY: these are the flags that SIOCGIFFLAGS has filled.
+    let flags = i32::from(unsafe { answer.ifr_ifru.ifru_flags });
+    Ok(flags & libc::IFF_UP != 0 && flags & libc::IFF_RUNNING != 0)
+}
+
+/// Asks the kernel about a device of this network namespace.
+///
+/// # Safety
+///
+/// `data` must be what `request` takes: plain values, or a pointer to a live record of the right size.
+unsafe fn device_ioctl(
+    device: &str,
+    request: libc::Ioctl,
+    data: libc::__c_anonymous_ifr_ifru,
+) -> io::Result<libc::ifreq> {
     let socket = socket(
         AddressFamily::Inet,
         SockType::Datagram,
@@ -48,28 +87,20 @@ pub fn link_speed_mbps(device: &str) -> io::Result<u32> {
     )?;
     let name = CString::new(device)?;
     let name = name.as_bytes_with_nul();
-    let mut command = EthtoolCmd {
-        cmd: ETHTOOL_GSET,
-        ..EthtoolCmd::default()
+    let mut message = libc::ifreq {
+        ifr_name: [0; libc::IFNAMSIZ],
+        ifr_ifru: data,
     };
-    // SAFETY: all-zero is a valid `ifreq` (integers, arrays and null pointers).
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    if name.len() > request.ifr_name.len() {
+    if name.len() > message.ifr_name.len() {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
-    for (to, from) in request.ifr_name.iter_mut().zip(name) {
+    for (to, from) in message.ifr_name.iter_mut().zip(name) {
         *to = *from as libc::c_char;
     }
-    request.ifr_ifru.ifru_data = (&raw mut command).cast();
-    // SAFETY: the request names a device and points to a record of the size that ETHTOOL_GSET fills; both live
-    // through the call.
-    let result =
-        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &raw mut request) };
+    // SAFETY: `message` names a device and lives through the call; the caller answers for its data.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut message) };
     nix::Error::result(result)?;
-    match u32::from(command.speed) | u32::from(command.speed_hi) << 16 {
-        0 | 0xffff | SPEED_UNKNOWN => Err(io::Error::other("the device does not tell its speed")),
-        speed => Ok(speed),
-    }
+    Ok(message)
 }
 
 /// What happened to a device.

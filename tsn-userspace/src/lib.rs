@@ -7,6 +7,9 @@
 //! | [`node`] | the control plane: backend, pods, gates, clock |
 //! | [`control`] | the HTTP/JSON API over a unix socket, and its client |
 //! | [`metrics`] | what Prometheus reads |
+//! | [`clock`] | CLOCK_TAI, and whether it is synchronised |
+//! | [`device`] | link speed and link events |
+//! | [`state`] | what survives a restart |
 
 pub mod clock;
 pub mod config;

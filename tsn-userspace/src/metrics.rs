@@ -169,6 +169,14 @@ impl Moment {
             help,
             one(self.status.sleeps as f64),
         )?;
+        let help = "How often the worker saw that the clock had been set.";
+        family(
+            encoder,
+            Counter,
+            "clock_steps",
+            help,
+            one(self.status.clock_steps as f64),
+        )?;
         let states = [
             (SyncState::FreeRun, "free-run"),
             (SyncState::Locked, "locked"),

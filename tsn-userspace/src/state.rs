@@ -16,7 +16,7 @@ pub struct State {
     pub configured_gates: GateParameters,
     /// The gates that were set last.
     pub gates: GateParameters,
-    /// All pods.
+    /// Pods that were added at run time.
     pub pods: Vec<Pod>,
 }
 
@@ -25,18 +25,18 @@ pub struct State {
 pub struct StateFile(PathBuf);
 
 impl StateFile {
-    /// In this directory, which is made (for root alone) if it is missing.
+    /// Of the daemon of `device`, in this directory, which is made (for root alone) if it is missing.
     ///
     /// # Errors
     ///
     /// When the directory cannot be made.
-    pub fn in_directory(directory: &Path) -> io::Result<Self> {
+    pub fn in_directory(directory: &Path, device: &str) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(directory)?;
-        Ok(Self(directory.join("state.json")))
+        Ok(Self(directory.join(format!("{device}.json"))))
     }
 
     /// The file.

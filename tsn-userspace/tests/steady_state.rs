@@ -128,6 +128,7 @@ fn the_worker_neither_allocates_nor_copies() {
             classes: uplink.classes,
         },
         gates: uplink.gates,
+        carrier: true,
         lead_probes: 0,
         poll_mode: PollMode::Busy,
         spin_before: Nanoseconds::from_nanos(100_000),

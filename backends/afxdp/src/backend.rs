@@ -125,6 +125,10 @@ impl Backend for AfxdpBackend {
         Ok(AfxdpPort::new(socket, device, mtu_bytes, false))
     }
 
+    fn close_uplink(&mut self, device: &str) -> Result<(), BackendError> {
+        Ok(self.programs.detach_uplink(device)?)
+    }
+
     fn attach_pod(&mut self, pod: &PodAttachment) -> Result<AfxdpPort, BackendError> {
         if self.pods.contains_key(&pod.name) {
             return Err(BackendError::PodAttached {
@@ -147,9 +151,8 @@ impl Backend for AfxdpBackend {
     }
 
     fn detach_pod(&mut self, name: &str) -> Result<(), BackendError> {
-        self.programs.detach_pod(name)?;
         self.pods.remove(name);
-        Ok(())
+        Ok(self.programs.detach_pod(name)?)
     }
 
     fn is_attached(&self, name: &str) -> bool {

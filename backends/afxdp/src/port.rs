@@ -128,8 +128,10 @@ impl Port for AfxdpPort {
             self.reclaim();
             if let Err(error) = result {
                 match error.raw_os_error() {
-                    // Some were sent and more wait, the device dropped one, or memory is short: see what is left.
-                    Some(libc::EAGAIN | libc::EBUSY | libc::ENOBUFS | libc::EINTR) => {}
+                    // The device dropped one: the kernel stops there and says so (__xsk_generic_xmit).
+                    Some(libc::EBUSY) => self.counters.transmit_dropped += 1,
+                    // Some were sent and more wait, or memory is short: see what is left.
+                    Some(libc::EAGAIN | libc::ENOBUFS | libc::EINTR) => {}
                     _ => return Err(self.wake_error(error)),
                 }
             }

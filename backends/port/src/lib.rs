@@ -107,8 +107,15 @@ pub trait Backend: Send {
     /// When the device does not exist, is in use, or the kernel refuses it.
     fn open_uplink(&mut self, device: &str) -> Result<Self::Port, Self::Error>;
 
-    /// Steers a pod's frames into a new port; until [`detach_pod`](Self::detach_pod) the kernel path is only used when
-    /// the daemon is gone.
+    /// Gives what arrives at the uplink back to the kernel path. The port stays open for transmission.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses; an uplink that is already gone is no error.
+    fn close_uplink(&mut self, device: &str) -> Result<(), Self::Error>;
+
+    /// Steers a pod's frames into a new port; until [`detach_pod`](Self::detach_pod) the kernel path is only used for
+    /// pods of the same node, and when the daemon is gone.
     ///
     /// # Errors
     ///
@@ -116,7 +123,7 @@ pub trait Backend: Send {
     /// then.
     fn attach_pod(&mut self, pod: &PodAttachment) -> Result<Self::Port, Self::Error>;
 
-    /// Gives the pod's frames back to the kernel path. The port must have been drained and dropped before.
+    /// Gives the pod's frames back to the kernel path. What the port has received by then can still be taken from it.
     ///
     /// # Errors
     ///
@@ -150,7 +157,7 @@ pub trait Backend: Send {
 
 /// A worker's sign of life towards the kernel programs; without it they fall back to the kernel path.
 pub trait Heartbeat: Send {
-    /// Says "alive now". Costs one store.
+    /// Says "alive now". Costs a look at the clock and one store.
     fn beat(&self);
 }
 
@@ -177,6 +184,8 @@ pub struct PortCounters {
     pub transmit_queued: u64,
     /// Frames whose buffers the device has given back after transmission.
     pub transmitted: u64,
+    /// Of these, frames that the device took and dropped, as it does while it goes down.
+    pub transmit_dropped: u64,
     /// Frames that `transmit` gave back because the ring was full.
     pub transmit_refused: u64,
     /// Frames that the device dropped because no free buffer waited for them.

@@ -152,3 +152,13 @@ pub fn assert_complete(arrived: &[u32], sent: u32) {
         "datagrams of a stream keep their order"
     );
 }
+
+/// The numbers that did not come out of the wire.
+pub fn lost_of(wire: Capture, port: u16, sent: u32) -> Vec<u32> {
+    lost(&numbers(&wire.finish().unwrap(), port), sent)
+}
+
+/// Prints what a fault cost.
+pub fn report(fault: &str, sent: u32, lost: usize, causes: &str) {
+    println!("{fault}: {sent} sent, {lost} lost ({causes})");
+}

@@ -3,7 +3,7 @@
 
 use super::Scheduler;
 use crate::class::TrafficClass;
-use crate::frame::{Departure, Launch};
+use crate::frame::{Departure, Dropped, Launch};
 use crate::gates::Close;
 use crate::queue::{QueueKind, Queued};
 use crate::schedule::Window;
@@ -26,6 +26,15 @@ impl<F> Scheduler<F> {
     /// dropped and counted, at most 64 in one call: after `None`, [`Scheduler::next_event`] tells
     /// whether to call again at once.
     pub fn dequeue(&mut self, now: TaiTime) -> Option<Departure<F>> {
+        self.dequeue_or_drop(now, drop)
+    }
+
+    /// As [`Scheduler::dequeue`], and hands out what it drops.
+    pub fn dequeue_or_drop(
+        &mut self,
+        now: TaiTime,
+        mut dropped: impl FnMut(Dropped<F>),
+    ) -> Option<Departure<F>> {
         let gate_now = self.advance_gates(now);
         if self.busy_until > now {
             return None;
@@ -38,11 +47,19 @@ impl<F> Scheduler<F> {
             }
             let window = self.usable_window(class, gate_now);
             if window == Window::Never {
-                self.discard_all(class, now, &mut drops_left).ok()?;
+                self.discard_all(class, now, &mut drops_left, &mut dropped)
+                    .ok()?;
             } else if open.is_open(class) {
                 let gate_close = self.gates.close_time(class, gate_now);
                 if let Some(queued) = self
-                    .select(class, now, window, gate_close, &mut drops_left)
+                    .select(
+                        class,
+                        now,
+                        window,
+                        gate_close,
+                        &mut drops_left,
+                        &mut dropped,
+                    )
                     .ok()?
                 {
                     return Some(self.depart(class, queued, now, gate_close));
@@ -59,6 +76,7 @@ impl<F> Scheduler<F> {
         window: Window,
         gate_close: Close,
         drops_left: &mut usize,
+        dropped: &mut impl FnMut(Dropped<F>),
     ) -> Result<Option<Queued<F>>, TooManyDrops> {
         for kind in QueueKind::ALL {
             while let Some(head) = self.classes[class.index()].queue.head(kind) {
@@ -67,7 +85,7 @@ impl<F> Scheduler<F> {
                 }
                 if let Some(cause) = head.drop_cause(now, window) {
                     *drops_left = drops_left.checked_sub(1).ok_or(TooManyDrops)?;
-                    self.discard(class, kind, cause);
+                    self.discard(class, kind, cause, dropped);
                 } else if self.fits(now, head.wire_time, gate_close) {
                     return Ok(self.classes[class.index()].queue.pop(kind));
                 } else {
@@ -84,6 +102,7 @@ impl<F> Scheduler<F> {
         class: TrafficClass,
         now: TaiTime,
         drops_left: &mut usize,
+        dropped: &mut impl FnMut(Dropped<F>),
     ) -> Result<(), TooManyDrops> {
         for kind in QueueKind::ALL {
             while let Some(head) = self.classes[class.index()].queue.head(kind) {
@@ -91,7 +110,7 @@ impl<F> Scheduler<F> {
                     break;
                 };
                 *drops_left = drops_left.checked_sub(1).ok_or(TooManyDrops)?;
-                self.discard(class, kind, cause);
+                self.discard(class, kind, cause, dropped);
             }
         }
         Ok(())

@@ -3,10 +3,12 @@
 use std::fmt::{self, Write};
 
 use super::data::Report;
-use super::plot::{LEFT, RIGHT, Scale, WIDTH};
+use super::plot::{RIGHT, Scale, WIDTH};
 use super::text::{Escaped, Shortened, SignedMicroseconds};
 use crate::distribution::Distribution;
 
+/// The axis begins to the right of names and figures.
+const LEFT: f64 = 290.0;
 const TOP: f64 = 24.0;
 const HEADING_HEIGHT: f64 = 24.0;
 const ROW_HEIGHT: f64 = 24.0;
@@ -65,9 +67,10 @@ pub fn draw(
             };
             let (label, baseline) = (LEFT - 10.0, top + 14.0);
             let name = Shortened(&stream.name);
+            let (median, most) = (SignedMicroseconds(error.p50), SignedMicroseconds(error.max));
             writeln!(
                 out,
-                "<text class=\"label\" x=\"{label}\" y=\"{baseline}\">{name}</text>"
+                "<text class=\"label\" x=\"{label}\" y=\"{baseline}\">{name}: median {median}, max {most}</text>"
             )?;
             range(out, &x, &error, top + 10.0, &colour_of(&stream.name))?;
             top += ROW_HEIGHT;
@@ -96,18 +99,6 @@ fn range(
     writeln!(
         out,
         "<path class=\"median {colour}\" d=\"M{p50:.1} {y}h0\"/>"
-    )?;
-    // Above the line it would meet the row before; after its end it may leave the figure.
-    let (beside, class) = if max < RIGHT - 190.0 {
-        (max + 10.0, "")
-    } else {
-        (min - 10.0, "end")
-    };
-    let (median, most) = (SignedMicroseconds(error.p50), SignedMicroseconds(error.max));
-    writeln!(
-        out,
-        "<text class=\"{class}\" x=\"{beside:.1}\" y=\"{}\">median {median}, max {most}</text>",
-        y + 4.0
     )
 }
 

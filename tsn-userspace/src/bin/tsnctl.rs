@@ -142,6 +142,7 @@ fn applied_text(applied: &Applied) -> Result<String, std::fmt::Error> {
     for (what, pods) in [
         ("added", &applied.pods_added),
         ("changed", &applied.pods_changed),
+        ("waiting", &applied.pods_waiting),
         ("kept", &applied.pods_kept),
     ] {
         if !pods.is_empty() {
@@ -272,14 +273,15 @@ fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
                 .unwrap_or_default();
             writeln!(
                 text,
-                "  {:<16} class {:<8} received {}, sent {}, late {}, stalled {}, refused {}, mean error {mean_ns} ns",
+                "  {:<16} class {:<8} received {}, sent {}, late {}, stalled {}, refused {}, dropped {}, mean error {mean_ns} ns",
                 stream.name,
                 selection.traffic_class.to_string(),
                 stream.received,
                 stream.sent,
                 stream.sent_late,
                 stream.stalled,
-                stream.refused
+                stream.refused,
+                stream.dropped
             )?;
         }
     }

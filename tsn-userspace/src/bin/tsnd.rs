@@ -51,7 +51,7 @@ struct Arguments {
     #[arg(long, default_value = "/run/tsnd")]
     state_dir: PathBuf,
     /// How long SIGTERM waits for queued frames whose time has not come.
-    #[arg(long, default_value = "5", value_name = "SECONDS")]
+    #[arg(long, default_value = "10", value_name = "SECONDS")]
     drain_limit: u64,
     /// At the end, detach the kernel programs too instead of leaving them for the next start.
     #[arg(long)]
@@ -93,6 +93,21 @@ fn main() -> Result<()> {
     if let Err(error) = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE) {
         tracing::warn!(%error, "memory is not locked; give CAP_IPC_LOCK or raise `ulimit -l`");
     }
+    // Before anything is touched: a second daemon must not get at what the first one has attached.
+    let listener = server::bind(&arguments.control)
+        .with_context(|| format!("--control {}", arguments.control.display()))?;
+    let control = arguments.control.clone();
+    let ended = run(arguments, configuration, listener);
+    // A dead socket does no harm, so the daemon's own error is the one to tell.
+    let _ = std::fs::remove_file(&control);
+    ended
+}
+
+fn run(
+    arguments: Arguments,
+    configuration: Configuration,
+    listener: std::os::unix::net::UnixListener,
+) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -112,7 +127,7 @@ fn main() -> Result<()> {
                 Ok(None) => tracing::warn!("the kernel programs' log belongs to another process"),
                 Err(error) => tracing::warn!(%error, "the kernel programs' log cannot be read"),
             }
-            runtime.block_on(serve(arguments, "afxdp", configuration, backend))
+            runtime.block_on(serve(arguments, "afxdp", configuration, backend, listener))
         }
     }
 }
@@ -122,10 +137,14 @@ async fn serve<B: Backend + 'static>(
     backend_name: &'static str,
     configuration: Configuration,
     backend: B,
+    listener: std::os::unix::net::UnixListener,
 ) -> Result<()> {
-    let listener = server::bind(&arguments.control)
-        .with_context(|| format!("--control {}", arguments.control.display()))?;
-    let state_file = StateFile::in_directory(&arguments.state_dir)
+    let listener = tokio::net::UnixListener::from_std(listener)?;
+    let device = configuration
+        .uplinks
+        .first()
+        .map_or("", |uplink| &uplink.device);
+    let state_file = StateFile::in_directory(&arguments.state_dir, device)
         .with_context(|| format!("--state-dir {}", arguments.state_dir.display()))?;
     let mut links = watch_links().context("cannot watch the devices over rtnetlink")?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -135,12 +154,7 @@ async fn serve<B: Backend + 'static>(
         cpu: arguments.cpu,
         state_file: Some(state_file),
     };
-    let node = Node::start(configuration, backend, options)
-        .await
-        .inspect_err(|_| {
-            // Bound first to keep a second daemon out; nobody will listen there now. A dead socket does no harm either.
-            let _ = std::fs::remove_file(&arguments.control);
-        })?;
+    let node = Node::start(configuration, backend, options).await?;
     let node = Arc::new(Mutex::new(node));
     let server =
         tokio::spawn(axum::serve(listener, server::router(Arc::clone(&node))).into_future());
@@ -152,11 +166,15 @@ async fn serve<B: Backend + 'static>(
         .map_or(Duration::from_secs(1), |limit| limit / 2)
         .min(Duration::from_secs(1));
     let mut housekeeping = tokio::time::interval(period);
-    loop {
+    let ended = loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            Some(event) = links.recv() => node.lock().await.link_changed(event).await,
+            _ = terminate.recv() => break Ok(()),
+            _ = interrupt.recv() => break Ok(()),
+            Some(event) = links.recv() => {
+                if let Err(error) = node.lock().await.link_changed(event).await {
+                    break Err(error);
+                }
+            }
             _ = housekeeping.tick() => {
                 let mut node = node.lock().await;
                 node.housekeeping().await;
@@ -168,7 +186,7 @@ async fn serve<B: Backend + 'static>(
                 }
             }
         }
-    }
+    };
 
     notify(&[NotifyState::Stopping]);
     tracing::info!("stopping: new frames take the kernel path, queued ones leave in their time");
@@ -182,9 +200,7 @@ async fn serve<B: Backend + 'static>(
     if dropped > 0 {
         tracing::warn!(dropped, "frames whose time was beyond --drain-limit");
     }
-    std::fs::remove_file(&arguments.control)
-        .with_context(|| format!("--control {}", arguments.control.display()))?;
-    Ok(())
+    Ok(ended?)
 }
 
 /// Puts what the kernel programs log into the daemon's own log, in a thread that ends with the process.

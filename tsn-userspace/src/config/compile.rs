@@ -78,6 +78,15 @@ pub fn compile_uplink(place: &str, uplink: &Uplink) -> Result<CompiledUplink, Co
             ),
         ));
     }
+    if uplink.lead_probes > 1_000 {
+        return Err(ConfigurationError::value(
+            format!("{place}.lead-probes"),
+            format!(
+                "{} frames; at most 1000, which take half a second",
+                uplink.lead_probes
+            ),
+        ));
+    }
     let mut classes = [ClassParameters {
         capacity: uplink::queue_capacity(),
         queue_max_sdu_bytes: None,
@@ -188,7 +197,8 @@ pub fn compile_gates(
         Some(Box::new(schedule))
     };
     Ok(CompiledGates {
-        enabled: gates.gate_enabled,
+        // Without a list the gates stand as `admin-gate-states` says, also when one ran before.
+        enabled: gates.gate_enabled && schedule.is_some(),
         admin_gate_states,
         schedule,
     })
@@ -230,10 +240,10 @@ pub fn compile_pod(
         ));
     }
     check_device_name(&format!("{place}.interface"), &pod.interface)?;
-    if pod.frame_quota == 0 {
+    if !(1..=65_536).contains(&pod.frame_quota) {
         return Err(ConfigurationError::value(
             format!("{place}.frame-quota"),
-            "0 frames; the pod could send nothing: at least 1",
+            format!("{} frames; 1 to 65536", pod.frame_quota),
         ));
     }
     if !(1..=MAX_RULES).contains(&pod.streams.len()) {

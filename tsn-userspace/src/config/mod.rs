@@ -164,7 +164,7 @@ impl Configuration {
                 "uplinks",
                 format!(
                     "there are {}; a daemon serves one: run one tsnd for each device, each with its own \
-                     --control and --pin-dir",
+                     --control, --pin-dir and --state-dir",
                     self.uplinks.len()
                 ),
             ));
@@ -207,13 +207,10 @@ impl WorkerSettings {
                 format!("{} ns is outside 1ms to 10s", self.heartbeat_timeout.ns),
             ));
         }
-        if self.stall_threshold.ns < 1_000 {
+        if !(1_000..=1_000_000).contains(&self.stall_threshold.ns) {
             return Err(ConfigurationError::value(
                 field("stall-threshold"),
-                format!(
-                    "{} ns is shorter than any wake-up; at least 1us",
-                    self.stall_threshold.ns
-                ),
+                format!("{} ns is outside 1us to 1ms", self.stall_threshold.ns),
             ));
         }
         if ![2_048, 4_096].contains(&self.frame_buffer_bytes) {

@@ -42,6 +42,8 @@ pub struct Status {
     pub stalls: StallTotals,
     /// How often the worker slept.
     pub sleeps: u64,
+    /// How often the worker saw that the clock had been set.
+    pub clock_steps: u64,
     /// Number of attached pods.
     pub pods: usize,
 }
@@ -70,7 +72,8 @@ pub struct UplinkStatus {
     pub wakes: u64,
     /// Payload bytes copied between receive and transmit.
     pub copied_bytes: u64,
-    /// Scheduled frames that were not sent after all, by cause.
+    /// Scheduled frames that were not sent after all, by cause. Those of cause `device` were taken by the device and
+    /// dropped there.
     pub drops: BTreeMap<String, u64>,
 }
 
@@ -100,7 +103,7 @@ pub struct ClassStatus {
     pub name: Option<String>,
     /// Frames that came to the scheduler.
     pub received: u64,
-    /// Frames handed to the uplink.
+    /// Frames that left the queue for the uplink; the uplink's drops tell of those that did not get further.
     pub sent: u64,
     /// Of `sent`: later than launch time plus tolerance.
     pub sent_late: u64,
@@ -122,11 +125,12 @@ pub struct PodStatus {
     pub attached: bool,
     /// Why not; the daemon tries again every second.
     pub waits_for: Option<String>,
-    /// Frames received from the pod. `received` = all `drops` + the streams' `received` − quota drops.
+    /// Frames received from the pod. All of them are in the streams' `received`, or in the drops `unmatched`,
+    /// `launch_time_too_far` or `launch_time_wrong_clock`.
     pub received: u64,
     /// Frames of the pod in the queues.
     pub waiting: u32,
-    /// Frames dropped before the scheduler or by the kernel, by cause.
+    /// Frames dropped before the scheduler, by cause; those named `receive_…` never got into `received`.
     pub drops: BTreeMap<String, u64>,
     /// What the kernel programs counted.
     pub kernel: BTreeMap<String, u64>,
@@ -144,11 +148,13 @@ pub struct StreamStatus {
     pub received: u64,
     /// Frames that the scheduler refused; the class tells why.
     pub refused: u64,
+    /// Frames that the scheduler dropped from its queues; the class tells why.
+    pub dropped: u64,
     /// Frames handed to the uplink.
     pub sent: u64,
     /// Of `sent`: later than launch time plus tolerance.
     pub sent_late: u64,
-    /// Of `sent`: touched by a stall of the worker.
+    /// Of `sent` and `dropped`: touched by a stall of the worker.
     pub stalled: u64,
     /// Departure − launch time of the others that have one.
     pub launch_errors: LaunchErrors,
@@ -174,6 +180,8 @@ pub struct Applied {
     pub pods_added: Vec<String>,
     /// Pods that were attached anew because their settings changed.
     pub pods_changed: Vec<String>,
+    /// Pods that cannot be attached now; the daemon tries again every second, and `GET /v1/pods` tells why.
+    pub pods_waiting: Vec<String>,
     /// Pods that the daemon serves and the file does not name; they stay.
     pub pods_kept: Vec<String>,
 }
@@ -217,6 +225,7 @@ impl UplinkStatus {
                 ("link_down", uplink.dropped_link_down),
                 ("transmit_ring_full", uplink.dropped_ring_full),
                 ("clock_lost", uplink.dropped_clock_lost),
+                ("device", uplink.port.transmit_dropped),
             ]),
         }
     }
@@ -239,6 +248,7 @@ impl PodStatus {
                 name: stream.name.clone(),
                 received: counters.received,
                 refused: counters.refused,
+                dropped: counters.dropped,
                 sent: counters.sent,
                 sent_late: counters.sent_late,
                 stalled: counters.stalled,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +15,6 @@ use axum::{Json, Router};
 use schemars::schema_for;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixListener;
 use tokio::sync::Mutex;
 use tsn_port::Backend;
 
@@ -67,6 +67,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(path);
     nix::sys::stat::umask(old);
     let listener = listener?;
+    listener.set_nonblocking(true)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     Ok(listener)
 }
@@ -75,9 +76,11 @@ impl IntoResponse for NodeError {
     fn into_response(self) -> Response {
         let status = match &self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::PodExists(_) | Self::NeedsRestart(_) | Self::Worker(_) => StatusCode::CONFLICT,
+            Self::PodExists(_) | Self::NeedsRestart(_) | Self::Worker(_) | Self::Buffers { .. } => {
+                StatusCode::CONFLICT
+            }
             Self::NoPod(_) => StatusCode::NOT_FOUND,
-            Self::WorkerSilent => StatusCode::SERVICE_UNAVAILABLE,
+            Self::WorkerSilent | Self::UplinkGone(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Backend(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::State(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -122,39 +125,55 @@ async fn pod<B: Backend>(
     node.lock().await.pod(&name).await.map(Json)
 }
 
-async fn add_pod<B: Backend>(State(node): State<Shared<B>>, body: Bytes) -> Response {
-    match decode::<Pod>(&body) {
-        Ok(pod) => match node.lock().await.add_pod(pod).await {
-            Ok(status) => (StatusCode::CREATED, Json(status)).into_response(),
-            Err(error) => error.into_response(),
-        },
-        Err(error) => error.into_response(),
+/// Runs a change to its end, also when the client goes away half way: a pod that is half attached is nobody's.
+async fn to_the_end<T: IntoResponse + Send + 'static>(
+    change: impl Future<Output = Result<T, NodeError>> + Send + 'static,
+) -> Response {
+    match tokio::spawn(change).await {
+        Ok(outcome) => outcome.into_response(),
+        Err(error) => {
+            let error = format!("the daemon failed: {error}; its log tells more");
+            (StatusCode::INTERNAL_SERVER_ERROR, Json(ApiError { error })).into_response()
+        }
     }
 }
 
-async fn remove_pod<B: Backend>(
+async fn add_pod<B: Backend + 'static>(State(node): State<Shared<B>>, body: Bytes) -> Response {
+    let pod = match decode::<Pod>(&body) {
+        Ok(pod) => pod,
+        Err(error) => return error.into_response(),
+    };
+    to_the_end(async move {
+        let status = node.lock().await.add_pod(pod).await?;
+        Ok((StatusCode::CREATED, Json(status)))
+    })
+    .await
+}
+
+async fn remove_pod<B: Backend + 'static>(
     State(node): State<Shared<B>>,
     UrlPath(name): UrlPath<String>,
-) -> Result<StatusCode, NodeError> {
-    node.lock().await.remove_pod(&name).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Response {
+    to_the_end(async move {
+        node.lock().await.remove_pod(&name).await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 async fn gates<B: Backend>(State(node): State<Shared<B>>) -> Json<GateParameters> {
     Json(node.lock().await.gates().clone())
 }
 
-async fn change_gates<B: Backend>(State(node): State<Shared<B>>, body: Bytes) -> Response {
-    match decode::<GateParameters>(&body) {
-        Ok(gates) => node
-            .lock()
-            .await
-            .change_gates(gates)
-            .await
-            .map(Json)
-            .into_response(),
-        Err(error) => error.into_response(),
-    }
+async fn change_gates<B: Backend + 'static>(
+    State(node): State<Shared<B>>,
+    body: Bytes,
+) -> Response {
+    let gates = match decode::<GateParameters>(&body) {
+        Ok(gates) => gates,
+        Err(error) => return error.into_response(),
+    };
+    to_the_end(async move { node.lock().await.change_gates(gates).await.map(Json) }).await
 }
 
 /// Query of `PUT /v1/configuration`.
@@ -165,21 +184,20 @@ struct ApplyQuery {
     at_ns: Option<u64>,
 }
 
-async fn apply<B: Backend>(
+async fn apply<B: Backend + 'static>(
     State(node): State<Shared<B>>,
     Query(query): Query<ApplyQuery>,
     body: Bytes,
 ) -> Response {
-    match decode::<Configuration>(&body) {
-        Ok(configuration) => node
-            .lock()
-            .await
-            .apply(configuration, query.at_ns)
-            .await
-            .map(Json)
-            .into_response(),
-        Err(error) => error.into_response(),
-    }
+    let configuration = match decode::<Configuration>(&body) {
+        Ok(configuration) => configuration,
+        Err(error) => return error.into_response(),
+    };
+    to_the_end(async move {
+        let mut node = node.lock().await;
+        node.apply(configuration, query.at_ns).await.map(Json)
+    })
+    .await
 }
 
 async fn stalls<B: Backend>(State(node): State<Shared<B>>) -> Result<Json<Stalls>, NodeError> {

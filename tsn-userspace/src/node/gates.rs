@@ -4,9 +4,7 @@ use tsn_core::TaiTime;
 use tsn_port::Backend;
 
 use super::{Node, NodeError};
-use crate::config::{
-    BaseTime, CompiledGates, Configuration, GateParameters, compile_gates, compile_pod,
-};
+use crate::config::{BaseTime, CompiledGates, Configuration, GateParameters, Pod, compile_gates};
 use crate::control::api::Applied;
 use crate::worker::command::GateChange;
 
@@ -53,34 +51,24 @@ impl<B: Backend> Node<B> {
         Ok(at)
     }
 
-    /// Applies a configuration to the running daemon: gates, and the pods that it names. Other pods stay. All of it is
-    /// checked before any of it takes effect. `at` takes the place of `admin-base-time`.
+    /// Applies a configuration to the running daemon: the pods that it names, then the gates. Other pods stay. All of
+    /// it is checked before any of it takes effect. `at` takes the place of `admin-base-time`.
     ///
     /// # Errors
     ///
-    /// A value that cannot be used, a setting that only a restart can change, or a backend or worker that refuses.
+    /// A value that cannot be used, or a setting that only a restart can change: nothing has changed then. A worker that
+    /// does not answer: what was done before stays. A pod that cannot be attached now is no error; it waits.
     pub async fn apply(
         &mut self,
-        mut configuration: Configuration,
+        configuration: Configuration,
         at: Option<u64>,
     ) -> Result<Applied, NodeError> {
         configuration.check()?;
-        let Some(mut uplink) = configuration.uplinks.pop() else {
-            return Err(NodeError::NeedsRestart("uplinks"));
-        };
-        if uplink.device != self.uplink.device {
-            return Err(NodeError::NeedsRestart("uplinks[0].device"));
-        }
-        if uplink.traffic_classes != self.uplink.traffic_classes {
-            return Err(NodeError::NeedsRestart("uplinks[0].traffic-classes"));
-        }
+        let mut gates = self.what_can_change(&configuration)?.clone();
         if let Some(at) = at {
-            uplink.gate_parameters.admin_base_time = BaseTime::from_ns(at);
+            gates.admin_base_time = BaseTime::from_ns(at);
         }
-        for (index, pod) in configuration.pods.iter().enumerate() {
-            compile_pod(&format!("pods[{index}]"), pod, &self.class_names)?;
-        }
-
+        let compiled = compile_gates("gate-parameters", &gates, &self.class_names)?;
         let mut applied = Applied {
             pods_kept: self
                 .pods
@@ -90,31 +78,71 @@ impl<B: Backend> Node<B> {
                 .collect(),
             ..Applied::default()
         };
-        if at.is_some() || uplink.gate_parameters != self.gates {
-            let compiled = compile_gates(
-                "gate-parameters",
-                &uplink.gate_parameters,
-                &self.class_names,
-            )?;
-            let change = self.put_gates(uplink.gate_parameters, compiled).await?;
+        self.apply_pods(configuration.pods, &mut applied).await;
+        if at.is_some() || gates != self.gates {
+            let change = self.put_gates(gates, compiled).await?;
             applied.config_change_time_ns = change.map(TaiTime::as_nanos);
-        }
-        for pod in configuration.pods {
-            let name = pod.name.clone();
-            match self.pods.get(&name) {
-                Some(entry) if entry.pod == pod => {}
-                Some(_) => {
-                    self.detach(&name).await?;
-                    self.attach(pod).await?;
-                    applied.pods_changed.push(name);
-                }
-                None => {
-                    self.attach(pod).await?;
-                    applied.pods_added.push(name);
-                }
-            }
         }
         self.keep_state()?;
         Ok(applied)
+    }
+
+    /// The gate parameters of a configuration that otherwise, but for its pods, is the one that runs.
+    fn what_can_change<'a>(
+        &self,
+        configuration: &'a Configuration,
+    ) -> Result<&'a GateParameters, NodeError> {
+        let [uplink] = configuration.uplinks.as_slice() else {
+            return Err(NodeError::NeedsRestart("uplinks"));
+        };
+        let running = &self.uplink;
+        let same = [
+            ("uplinks[0].device", uplink.device == running.device),
+            (
+                "uplinks[0].link-speed",
+                uplink.link_speed == running.link_speed,
+            ),
+            (
+                "uplinks[0].per-frame-overhead",
+                uplink.per_frame_overhead == running.per_frame_overhead,
+            ),
+            (
+                "uplinks[0].lead-probes",
+                uplink.lead_probes == running.lead_probes,
+            ),
+            (
+                "uplinks[0].traffic-classes",
+                uplink.traffic_classes == running.traffic_classes,
+            ),
+            ("worker", configuration.worker == self.worker_settings),
+            ("clock", configuration.clock == self.clock_settings),
+        ];
+        match same.iter().find(|(_, same)| !same) {
+            Some((field, _)) => Err(NodeError::NeedsRestart(field)),
+            None => Ok(&uplink.gate_parameters),
+        }
+    }
+
+    async fn apply_pods(&mut self, pods: Vec<Pod>, applied: &mut Applied) {
+        for pod in pods {
+            let name = pod.name.clone();
+            let known = self.pods.get(&name);
+            if known.is_some_and(|entry| entry.pod == pod && entry.place.is_some()) {
+                continue;
+            }
+            let (is_known, configured) =
+                (known.is_some(), known.is_some_and(|entry| entry.configured));
+            if is_known && let Err(error) = self.detach(&name).await {
+                tracing::error!(pod = name, %error, "not detached cleanly");
+            }
+            match self.attach(pod.clone(), configured).await {
+                Ok(()) if is_known => applied.pods_changed.push(name),
+                Ok(()) => applied.pods_added.push(name),
+                Err(error) => {
+                    self.wait_for(pod, configured, error.to_string());
+                    applied.pods_waiting.push(name);
+                }
+            }
+        }
     }
 }

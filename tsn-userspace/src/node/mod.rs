@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use tsn_port::Backend;
 
 use crate::clock::{ClockMonitor, ClockStatus};
-use crate::config::{ConfigurationError, GateParameters, OnSyncLoss, Pod, Uplink};
+use crate::config::{
+    ClockSettings, ConfigurationError, GateParameters, Pod, Uplink, WorkerSettings,
+};
 use crate::control::api::{ClassStatus, GatesStatus, Stalls, Status, UplinkStatus};
 use crate::state::{State, StateFile};
 use crate::worker::snapshot::Snapshot;
@@ -20,7 +22,7 @@ use crate::worker::stall::StallLog;
 pub use start::{NodeOptions, StartError};
 pub use worker_handle::WorkerHandle;
 
-/// Why a request was refused. Nothing has changed then, unless the variant says so.
+/// Why a request was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// A value of the request cannot be used.
@@ -34,6 +36,24 @@ pub enum NodeError {
     /// No such pod.
     #[error("there is no pod `{0}`; `tsnctl pods` lists those that there are")]
     NoPod(String),
+    /// The device that frames leave by has been removed.
+    #[error(
+        "the uplink {0} has been removed; its pods take the kernel path. Start tsnd again when it is back"
+    )]
+    UplinkGone(String),
+    /// The buffers would not do for all.
+    #[error(
+        "{pods} pods may hold {wanted} frame buffers, and there are {buffers}; raise worker.frame-buffers, or lower \
+         the pods' frame-quota"
+    )]
+    Buffers {
+        /// Pods, the new one included.
+        pods: usize,
+        /// Buffers that they may hold together.
+        wanted: u64,
+        /// `worker.frame-buffers`.
+        buffers: u32,
+    },
     /// Something that only a start of the daemon can change.
     #[error(
         "{0} differs from what the daemon was started with; restart tsnd to change it (pods keep the kernel path meanwhile)"
@@ -45,7 +65,7 @@ pub enum NodeError {
     /// The worker refused.
     #[error(transparent)]
     Worker(#[from] crate::worker::command::Refusal),
-    /// The worker did not answer in time.
+    /// The worker did not answer in time. What it was asked may still happen when it comes back.
     #[error(
         "the worker has not answered for a second: its core is taken by something else, or it hangs"
     )]
@@ -63,6 +83,8 @@ struct PodEntry {
     place: Option<usize>,
     /// Why it is not attached.
     waits_for: Option<String>,
+    /// Whether the configuration file names it, so that the next start finds it there.
+    configured: bool,
 }
 
 /// The control plane of one uplink.
@@ -72,6 +94,9 @@ pub struct Node<B: Backend> {
     worker: WorkerHandle<B::Port>,
     uplink: Uplink,
     link_speed_mbps: u32,
+    /// Buffers that a port keeps ready to receive into.
+    buffers_per_port: u32,
+    carrier: bool,
     class_names: [Option<String>; 8],
     critical_classes: u8,
     gates: GateParameters,
@@ -79,7 +104,8 @@ pub struct Node<B: Backend> {
     pods: BTreeMap<String, PodEntry>,
     clock: ClockMonitor,
     clock_status: ClockStatus,
-    on_sync_loss: OnSyncLoss,
+    worker_settings: WorkerSettings,
+    clock_settings: ClockSettings,
     state_file: Option<StateFile>,
 }
 
@@ -115,6 +141,7 @@ impl<B: Backend> Node<B> {
                 .collect(),
             stalls: snapshot.stalls,
             sleeps: snapshot.sleeps,
+            clock_steps: snapshot.clock_steps,
             pods: snapshot.pods.len(),
         }
     }
@@ -148,7 +175,12 @@ impl<B: Backend> Node<B> {
         let state = State {
             configured_gates: self.configured_gates.clone(),
             gates: self.gates.clone(),
-            pods: self.pods.values().map(|entry| entry.pod.clone()).collect(),
+            pods: self
+                .pods
+                .values()
+                .filter(|entry| !entry.configured)
+                .map(|entry| entry.pod.clone())
+                .collect(),
         };
         file.store(&state).map_err(NodeError::State)
     }

@@ -64,7 +64,7 @@ impl<B: Backend> Node<B> {
             Some(entry) if entry.pod != pod => return Err(NodeError::PodExists(name)),
             Some(entry) if entry.place.is_some() => {}
             _ => {
-                self.attach(pod).await?;
+                self.attach(pod, false).await?;
                 self.keep_state()?;
             }
         }
@@ -81,8 +81,9 @@ impl<B: Backend> Node<B> {
         self.keep_state()
     }
 
-    pub(super) async fn attach(&mut self, pod: Pod) -> Result<(), NodeError> {
+    pub(super) async fn attach(&mut self, pod: Pod, configured: bool) -> Result<(), NodeError> {
         let compiled = compile_pod("pod", &pod, &self.class_names)?;
+        self.check_buffers(&pod)?;
         let port = self
             .backend
             .attach_pod(&compiled.attachment)
@@ -96,6 +97,7 @@ impl<B: Backend> Node<B> {
         let entry = PodEntry {
             place: Some(added?),
             waits_for: None,
+            configured,
             pod,
         };
         tracing::info!(pod = entry.pod.name, "attached");
@@ -106,17 +108,38 @@ impl<B: Backend> Node<B> {
     pub(super) async fn detach(&mut self, name: &str) -> Result<(), NodeError> {
         let entry = self
             .pods
-            .get_mut(name)
+            .remove(name)
             .ok_or_else(|| NodeError::NoPod(name.to_owned()))?;
-        let place = entry.place.take();
         // First the kernel programs, so that nothing more arrives; then the worker takes what has.
         self.detach_from_backend(name);
-        if let Some(place) = place {
-            drop(self.worker.remove_pod(place).await?);
+        if let Some(place) = entry.place {
+            self.worker.remove_pod(place).await?;
         }
-        self.pods.remove(name);
         tracing::info!(pod = name, "detached");
         Ok(())
+    }
+
+    /// No pod may be able to take the buffers that the others need to receive.
+    fn check_buffers(&self, pod: &Pod) -> Result<(), NodeError> {
+        let attached = self
+            .pods
+            .values()
+            .filter(|entry| entry.place.is_some())
+            .map(|entry| &entry.pod);
+        let pods = attached.chain([pod]);
+        let wanted = pods
+            .clone()
+            .map(|pod| u64::from(pod.frame_quota) + u64::from(self.buffers_per_port))
+            .sum();
+        let buffers = self.worker_settings.frame_buffers;
+        if wanted <= u64::from(buffers) {
+            return Ok(());
+        }
+        Err(NodeError::Buffers {
+            pods: pods.count(),
+            wanted,
+            buffers,
+        })
     }
 
     fn detach_from_backend(&mut self, name: &str) {
@@ -138,7 +161,11 @@ impl<B: Backend> Node<B> {
             .map(|(name, _)| name.clone())
             .collect();
         for name in gone {
-            let Some(pod) = self.pods.get(&name).map(|entry| entry.pod.clone()) else {
+            let Some((pod, configured)) = self
+                .pods
+                .get(&name)
+                .map(|entry| (entry.pod.clone(), entry.configured))
+            else {
                 continue;
             };
             tracing::warn!(
@@ -148,23 +175,23 @@ impl<B: Backend> Node<B> {
             if let Err(error) = self.detach(&name).await {
                 tracing::error!(pod = name, %error, "cannot take it out");
             }
-            self.wait_for(pod, "the pod's device is gone".to_owned());
+            self.wait_for(pod, configured, "the pod's device is gone".to_owned());
         }
-        let waiting: Vec<Pod> = self
+        let waiting: Vec<(Pod, bool)> = self
             .pods
             .values()
             .filter(|entry| entry.place.is_none())
-            .map(|entry| entry.pod.clone())
+            .map(|entry| (entry.pod.clone(), entry.configured))
             .collect();
-        for pod in waiting {
-            if let Err(error) = self.attach(pod.clone()).await {
-                self.wait_for(pod, error.to_string());
+        for (pod, configured) in waiting {
+            if let Err(error) = self.attach(pod.clone(), configured).await {
+                self.wait_for(pod, configured, error.to_string());
             }
         }
     }
 
     /// Keeps a pod that cannot be attached now. Says so once for each reason.
-    pub(super) fn wait_for(&mut self, pod: Pod, reason: String) {
+    pub(super) fn wait_for(&mut self, pod: Pod, configured: bool, reason: String) {
         let known = self
             .pods
             .get(&pod.name)
@@ -179,6 +206,7 @@ impl<B: Backend> Node<B> {
         let entry = PodEntry {
             place: None,
             waits_for: Some(reason),
+            configured,
             pod,
         };
         self.pods.insert(entry.pod.name.clone(), entry);

@@ -3,25 +3,27 @@
 use std::time::Duration;
 
 use tsn_core::{LinkSpeed, Nanoseconds, SchedulerParameters};
-use tsn_port::Backend;
+use tsn_port::{Backend, Port};
 
 use super::pods::with_sources;
 use super::watch::clock_action;
 use super::{Node, WorkerHandle};
 use crate::clock::ClockMonitor;
 use crate::config::{
-    Configuration, ConfigurationError, WorkerSettings, compile_gates, compile_uplink,
+    Configuration, ConfigurationError, Pod, WorkerSettings, compile_gates, compile_uplink,
 };
-use crate::device::link_speed_mbps;
+use crate::device::{has_carrier, link_speed_mbps};
 use crate::state::StateFile;
 use crate::worker::sleep::Waker;
 use crate::worker::thread::{self, ThreadError};
 use crate::worker::{Worker, WorkerParts};
 
+/// Destination, source and EtherType, which are not part of the service data unit.
+const ETHERNET_HEADER_BYTES: u32 = 14;
 /// Commands that may wait for the worker.
 const COMMANDS: usize = 64;
-/// Schedules that may wait to be freed.
-const RETIRED_SCHEDULES: usize = 16;
+/// Schedules and pods that may wait to be freed.
+const RETIRED: usize = 64;
 /// Signs of life for each heartbeat timeout.
 const BEATS_PER_TIMEOUT: u64 = 5;
 
@@ -80,31 +82,36 @@ impl<B: Backend> Node<B> {
         configuration.check()?;
         let Configuration {
             uplinks,
-            mut pods,
+            pods: configured_pods,
             worker: settings,
             clock,
         } = configuration;
         let Some(uplink) = uplinks.into_iter().next() else {
             return Err(ConfigurationError::value("uplinks", "there is none").into());
         };
-        let compiled = compile_uplink("uplinks[0]", &uplink)?;
+        let mut compiled = compile_uplink("uplinks[0]", &uplink)?;
         let mut gates = uplink.gate_parameters.clone();
+        let mut run_time_pods = Vec::new();
         match options.state_file.as_ref().map(StateFile::load).transpose() {
             Ok(Some(Some(state))) => {
-                if state.configured_gates == uplink.gate_parameters {
-                    gates = state.gates;
+                match compile_gates("gate-parameters", &state.gates, &compiled.names) {
+                    // A file that has changed since takes precedence.
+                    Ok(_) if state.configured_gates == uplink.gate_parameters => {
+                        gates = state.gates
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "the last run's gates do not fit the file; using the file's")
+                    }
                 }
-                // What the file says of a pod takes precedence, since it stands first.
-                pods.extend(state.pods);
+                let is_new = |pod: &Pod| configured_pods.iter().all(|known| known.name != pod.name);
+                run_time_pods.extend(state.pods.into_iter().filter(is_new));
             }
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%error, "the state of the last run cannot be used; starting without it")
             }
         }
-        let mut names = std::collections::BTreeSet::new();
-        pods.retain(|pod| names.insert(pod.name.clone()));
-
         let link_speed_mbps = match uplink.link_speed {
             Some(mbps) => mbps,
             None => link_speed_mbps(&uplink.device).map_err(|cause| StartError::LinkSpeed {
@@ -122,11 +129,19 @@ impl<B: Backend> Node<B> {
             .open_uplink(&uplink.device)
             .map_err(|error| no_uplink(with_sources(&error)))?;
 
+        let capabilities = uplink_port.capabilities();
+        // A longer frame would be lost without a cause behind the uplink's back.
+        let longest_sdu_bytes =
+            (capabilities.max_frame_bytes as u32).saturating_sub(ETHERNET_HEADER_BYTES);
+        for class in &mut compiled.classes {
+            class.queue_max_sdu_bytes.get_or_insert(longest_sdu_bytes);
+        }
+        let carrier = has_carrier(&uplink.device).unwrap_or(true);
         let mut clock_monitor = ClockMonitor::new(clock.holdover.as_duration());
         let clock_status = clock_monitor.sample();
         let compiled_gates = compile_gates("gate-parameters", &gates, &compiled.names)?;
         let (commands, command_receiver) = crossbeam_channel::bounded(COMMANDS);
-        let (retired_sender, retired) = crossbeam_channel::bounded(RETIRED_SCHEDULES);
+        let (retired_sender, retired) = crossbeam_channel::bounded(RETIRED);
         let waker = Waker::new().map_err(|cause| StartError::Resources(cause.into()))?;
         let parts = WorkerParts {
             uplink: uplink_port,
@@ -137,6 +152,7 @@ impl<B: Backend> Node<B> {
                 classes: compiled.classes,
             },
             gates: compiled_gates,
+            carrier,
             lead_probes: uplink.lead_probes,
             poll_mode: settings.poll_mode,
             spin_before: settings.spin_before.into(),
@@ -170,18 +186,23 @@ impl<B: Backend> Node<B> {
             configured_gates: uplink.gate_parameters.clone(),
             uplink,
             link_speed_mbps,
+            buffers_per_port: capabilities.transmit_slots as u32,
+            carrier,
             class_names: compiled.names,
             critical_classes: compiled.critical.0,
             gates,
             pods: Default::default(),
             clock: clock_monitor,
             clock_status,
-            on_sync_loss: clock.on_sync_loss,
+            worker_settings: settings,
+            clock_settings: clock,
             state_file: options.state_file,
         };
-        for pod in pods {
-            if let Err(error) = node.attach(pod.clone()).await {
-                node.wait_for(pod, error.to_string());
+        let configured = configured_pods.into_iter().map(|pod| (pod, true));
+        let added = run_time_pods.into_iter().map(|pod| (pod, false));
+        for (pod, configured) in configured.chain(added) {
+            if let Err(error) = node.attach(pod.clone(), configured).await {
+                node.wait_for(pod, configured, error.to_string());
             }
         }
         node.sweep_leftovers();

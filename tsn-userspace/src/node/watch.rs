@@ -4,39 +4,79 @@ use std::time::Duration;
 
 use tsn_port::Backend;
 
-use super::Node;
-use crate::clock::{ClockStatus, SyncState};
+use super::{Node, NodeError};
+use crate::clock::{ClockStatus, SyncState, tai_now};
 use crate::config::OnSyncLoss;
-use crate::device::{LinkEvent, link_speed_mbps};
+use crate::device::{LinkEvent, has_carrier, link_speed_mbps};
 use crate::worker::command::{ClockAction, Command};
+
+/// How long frames may still come after they were diverted.
+const DIVERT_TIME: Duration = Duration::from_millis(20);
 
 impl<B: Backend> Node<B> {
     /// To be called about once a second.
     pub async fn housekeeping(&mut self) {
-        self.worker.retired.try_iter().for_each(drop);
-        self.follow_clock();
+        self.worker.free_retired();
+        self.follow_clock().await;
+        // A lost netlink message must not leave the uplink dead.
+        if let Ok(carrier) = has_carrier(&self.uplink.device) {
+            self.set_carrier(carrier);
+        }
         self.reconcile_pods().await;
     }
 
-    fn follow_clock(&mut self) {
+    async fn follow_clock(&mut self) {
         let before = self.clock_status;
         let now = self.clock.sample();
         self.clock_status = now;
         if before.state != now.state {
             tracing::warn!(before = ?before.state, now = ?now.state, "clock");
         }
-        let action = |clock| clock_action(clock, self.on_sync_loss, self.critical_classes);
-        if action(before) != action(now) {
-            self.worker.tell(Command::SetClockAction(action(now)));
+        let action = |clock| {
+            clock_action(
+                clock,
+                self.clock_settings.on_sync_loss,
+                self.critical_classes,
+            )
+        };
+        let (before, now) = (action(before), action(now));
+        if before == now {
+            return;
+        }
+        self.tell(Command::SetClockAction(now));
+        // Gates that were opened have forgotten a change that was pending.
+        let is_pending = self.gates.admin_base_time.instant() > tai_now();
+        if before.open_gates && !now.open_gates && is_pending {
+            let gates = self.gates.clone();
+            if let Err(error) = self.change_gates(gates).await {
+                tracing::error!(%error, "the pending gate control list is lost; apply it again");
+            }
+        }
+    }
+
+    fn set_carrier(&mut self, carrier: bool) {
+        if self.carrier != carrier {
+            self.carrier = carrier;
+            tracing::info!(device = self.uplink.device, carrier, "uplink");
+            self.tell(Command::SetCarrier(carrier));
+        }
+    }
+
+    fn tell(&self, command: Command<B::Port>) {
+        if let Err(error) = self.worker.tell(command) {
+            tracing::error!(%error, "not told");
         }
     }
 
     /// A device of this namespace changed.
-    pub async fn link_changed(&mut self, event: LinkEvent) {
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::UplinkGone`]: nothing can be sent any more; frames take the kernel path from now on.
+    pub async fn link_changed(&mut self, event: LinkEvent) -> Result<(), NodeError> {
         match event {
             LinkEvent::Present { device, carrier } if device == self.uplink.device => {
-                self.worker.tell(Command::SetCarrier(carrier));
-                tracing::info!(device, carrier, "uplink");
+                self.set_carrier(carrier);
                 if let (None, Ok(mbps)) = (self.uplink.link_speed, link_speed_mbps(&device))
                     && mbps != self.link_speed_mbps
                     && let Some(speed) = tsn_core::LinkSpeed::from_mbps(mbps)
@@ -48,12 +88,16 @@ impl<B: Backend> Node<B> {
                         "link speed in Mb/s"
                     );
                     self.link_speed_mbps = mbps;
-                    self.worker.tell(Command::SetLinkSpeed(speed));
+                    self.tell(Command::SetLinkSpeed(speed));
                 }
             }
             LinkEvent::Present { .. } => {}
+            LinkEvent::Gone { device } if device == self.uplink.device => {
+                return Err(NodeError::UplinkGone(device));
+            }
             LinkEvent::Gone { .. } => self.reconcile_pods().await,
         }
+        Ok(())
     }
 
     /// Ends: new frames take the kernel path, what is queued leaves in its time. What is pinned stays for the next
@@ -62,11 +106,16 @@ impl<B: Backend> Node<B> {
         if let Err(error) = self.backend.divert() {
             tracing::error!(%error, "cannot divert to the kernel path");
         }
+        // A kernel program that had looked just before may still be handing frames over.
+        tokio::time::sleep(DIVERT_TIME).await;
         if detach {
             for name in self.pods.keys() {
                 if let Err(error) = self.backend.detach_pod(name) {
                     tracing::warn!(pod = name, %error, "not detached");
                 }
+            }
+            if let Err(error) = self.backend.close_uplink(&self.uplink.device) {
+                tracing::warn!(device = self.uplink.device, %error, "not detached");
             }
         }
         match self.worker.drain(limit).await {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
-use tsn_core::{ConfigChange, Schedule};
+use tsn_core::ConfigChange;
 use tsn_port::Port;
 
 use super::NodeError;
 use crate::worker::ANSWER_LIMIT;
-use crate::worker::command::{Command, GateChange};
+use crate::worker::command::{Command, GateChange, Retired};
 use crate::worker::pod::PodPort;
 use crate::worker::sleep::Waker;
 use crate::worker::snapshot::Snapshot;
@@ -18,17 +18,28 @@ use crate::worker::snapshot::Snapshot;
 /// The worker's thread and the way to it.
 pub struct WorkerHandle<P: Port> {
     pub(super) commands: Sender<Command<P>>,
-    pub(super) retired: Receiver<Box<Schedule>>,
+    pub(super) retired: Receiver<Retired<P>>,
     pub(super) waker: Waker,
     pub(super) thread: Option<JoinHandle<()>>,
 }
 
 impl<P: Port> WorkerHandle<P> {
     /// Tells, without waiting for it to be done.
-    pub(super) fn tell(&self, command: Command<P>) {
-        // Fails only when the worker has ended, which every question notices.
-        let _ = self.commands.send(command);
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::WorkerSilent`] when so many commands wait that the worker must hang.
+    pub(super) fn tell(&self, command: Command<P>) -> Result<(), NodeError> {
+        self.commands
+            .try_send(command)
+            .map_err(|_| NodeError::WorkerSilent)?;
         self.waker.wake();
+        Ok(())
+    }
+
+    /// Frees what the worker has given up.
+    pub(super) fn free_retired(&self) {
+        self.retired.try_iter().for_each(drop);
     }
 
     async fn ask<T>(
@@ -37,7 +48,7 @@ impl<P: Port> WorkerHandle<P> {
         command: impl FnOnce(oneshot::Sender<T>) -> Command<P>,
     ) -> Result<T, NodeError> {
         let (sender, receiver) = oneshot::channel();
-        self.tell(command(sender));
+        self.tell(command(sender))?;
         match tokio::time::timeout(limit, receiver).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) | Err(_) => Err(NodeError::WorkerSilent),
@@ -57,10 +68,11 @@ impl<P: Port> WorkerHandle<P> {
             .await??)
     }
 
-    pub(super) async fn remove_pod(&self, place: usize) -> Result<P, NodeError> {
-        Ok(self
-            .ask(ANSWER_LIMIT, |answer| Command::RemovePod(place, answer))
-            .await??)
+    pub(super) async fn remove_pod(&self, place: usize) -> Result<(), NodeError> {
+        self.ask(ANSWER_LIMIT, |answer| Command::RemovePod(place, answer))
+            .await??;
+        self.free_retired();
+        Ok(())
     }
 
     pub(super) async fn change_gates(

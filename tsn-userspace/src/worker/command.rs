@@ -1,5 +1,5 @@
-//! What the control plane asks of the worker. Each command brings the memory that its answer needs, and takes back
-//! what the worker gives up, so that the worker neither allocates nor frees.
+//! What the control plane asks of the worker. Each command brings the memory that its answer needs; what the worker gives
+//! up goes back as [`Retired`], so that freeing it and closing its sockets is not the worker's business.
 
 use tokio::sync::oneshot;
 use tsn_core::{ConfigChange, GateStates, LinkSpeed, Schedule};
@@ -25,7 +25,7 @@ pub struct GateChange {
     pub admin_gate_states: GateStates,
     /// `gate-enabled`.
     pub enabled: bool,
-    /// The new list; `None` keeps the one in force.
+    /// The new list, if there is one.
     pub schedule: Option<Box<Schedule>>,
 }
 
@@ -40,13 +40,22 @@ pub struct ClockAction {
     pub tai_minus_utc_ns: u64,
 }
 
+/// What the worker no longer needs.
+#[derive(Debug)]
+pub enum Retired<P> {
+    /// A gate control list that another has replaced.
+    Schedule(Box<Schedule>),
+    /// A pod that is served no longer, with the port to close.
+    Pod(PodPort<P>),
+}
+
 /// What the control plane asks of the worker.
 #[derive(Debug)]
 pub enum Command<P> {
     /// Serve a pod; answers with its place.
     AddPod(Box<PodPort<P>>, oneshot::Sender<Result<usize, Refusal>>),
-    /// Serve it no longer; answers with its port, for the control plane to close.
-    RemovePod(usize, oneshot::Sender<Result<P, Refusal>>),
+    /// Take what it has sent, then serve it no longer; the pod comes back as [`Retired::Pod`].
+    RemovePod(usize, oneshot::Sender<Result<(), Refusal>>),
     /// Change the gates; answers when the change takes effect.
     ChangeGates(GateChange, oneshot::Sender<Option<ConfigChange>>),
     /// The link runs at another speed.

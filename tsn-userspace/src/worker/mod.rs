@@ -13,18 +13,18 @@ pub mod snapshot;
 pub mod stall;
 pub mod thread;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use tsn_core::{
-    Departure, GateMargins, GateStates, Launch, Nanoseconds, Schedule, Scheduler,
-    SchedulerParameters, TaiTime, TrafficClass,
+    Departure, GateMargins, GateStates, Launch, Nanoseconds, Scheduler, SchedulerParameters,
+    TaiTime, TrafficClass,
 };
 use tsn_port::{Heartbeat, Port};
 
 use crate::clock::{tai_minus_monotonic_ns, tai_now};
 use crate::config::{CompiledGates, PollMode};
-use command::{ClockAction, Command, GateChange, Refusal};
+use command::{ClockAction, Command, GateChange, Refusal, Retired};
 use lead::Lead;
 use pod::{ClockRelation, Held, PodPlace, PodPort, Received, untag};
 use sleep::Sleeper;
@@ -37,12 +37,19 @@ const RECEIVE_BURST: usize = 8;
 const RECEIVE_BURST_PER_POD: usize = 4;
 /// With the next moment nearer than this, the worker does nothing but look at the clock.
 const HOLD_STILL: Nanoseconds = Nanoseconds::from_nanos(3_000);
+/// With the next moment nearer than this, commands wait, since some take their time.
+const COMMAND_DISTANCE: Nanoseconds = Nanoseconds::from_nanos(100_000);
+/// But no longer than this.
+const LONGEST_COMMAND_WAIT: Nanoseconds = Nanoseconds::from_nanos(5_000_000);
+/// How long frames may leave one after the other without a look at the ports.
+const LONGEST_BACKLOG: Nanoseconds = Nanoseconds::from_nanos(20_000);
 /// Sleeping for less than this costs more than it saves.
 const SHORTEST_SLEEP: Nanoseconds = Nanoseconds::from_nanos(50_000);
 /// How often the relation of the clocks is read anew.
 const CLOCK_RELATION_AGE: Nanoseconds = Nanoseconds::from_nanos(1_000_000);
 /// How often a link that is down is tried again.
 const LINK_RETRY: Nanoseconds = Nanoseconds::from_nanos(1_000_000);
+const LONG_AGO: TaiTime = TaiTime::from_nanos(0);
 /// Pods that a worker serves at most.
 pub const MAX_PLACES: usize = tsn_common::MAX_PODS as usize;
 
@@ -54,6 +61,8 @@ pub struct WorkerParts<P: Port> {
     pub scheduler: SchedulerParameters,
     /// The gates at the start.
     pub gates: CompiledGates,
+    /// Whether the link has its carrier.
+    pub carrier: bool,
     /// Frames to measure the lead with before anything else; 0 for none.
     pub lead_probes: u32,
     /// Busy or adaptive.
@@ -70,8 +79,8 @@ pub struct WorkerParts<P: Port> {
     pub heartbeat_interval: Nanoseconds,
     /// Commands of the control plane.
     pub commands: Receiver<Command<P>>,
-    /// Schedules that are no longer needed, for the control plane to free.
-    pub retired: Sender<Box<Schedule>>,
+    /// What is no longer needed, for the control plane to free.
+    pub retired: Sender<Retired<P>>,
     /// Woken when a command waits.
     pub waker: sleep::Waker,
 }
@@ -82,6 +91,7 @@ pub struct Worker<P: Port> {
     uplink: P,
     uplink_state: UplinkSnapshot,
     carrier: bool,
+    lead_probes: u32,
     link_tried_at: TaiTime,
     lead: Lead,
     stalls: StallLog,
@@ -90,25 +100,29 @@ pub struct Worker<P: Port> {
     clocks: ClockRelation,
     clocks_read_at: TaiTime,
     clock_action: ClockAction,
+    clock_steps: u64,
     gates_as_configured: (GateStates, bool),
     heartbeat: Box<dyn Heartbeat>,
     heartbeat_interval: Nanoseconds,
     beaten_at: TaiTime,
+    received_at: TaiTime,
+    obeyed_at: TaiTime,
     commands: Receiver<Command<P>>,
-    retired: Sender<Box<Schedule>>,
+    retired: Sender<Retired<P>>,
     sleeper: Sleeper,
     sleeps: u64,
     poll_mode: PollMode,
     spin_before: Nanoseconds,
     seen_at: TaiTime,
-    draining: Option<(TaiTime, tokio::sync::oneshot::Sender<u64>)>,
+    draining: Option<(Instant, tokio::sync::oneshot::Sender<u64>)>,
 }
 
 impl<P: Port> Worker<P> {
     /// Prepares everything that allocates, and measures the lead.
     pub fn new(parts: WorkerParts<P>) -> Self {
         let mut uplink = parts.uplink;
-        let lead = Lead::measure(&mut uplink, parts.lead_probes);
+        let probes = if parts.carrier { parts.lead_probes } else { 0 };
+        let lead = Lead::measure(&mut uplink, probes);
         let now = tai_now();
         let mut scheduler = Scheduler::new(parts.scheduler);
         scheduler.set_gate_margins(margins(lead, parts.stall_threshold));
@@ -126,7 +140,8 @@ impl<P: Port> Worker<P> {
                 lead_probes: lead.observations().into(),
                 ..UplinkSnapshot::default()
             },
-            carrier: true,
+            carrier: parts.carrier,
+            lead_probes: parts.lead_probes,
             link_tried_at: now,
             lead,
             stalls: StallLog::new(parts.stall_threshold, lead.get()),
@@ -141,7 +156,10 @@ impl<P: Port> Worker<P> {
             gates_as_configured: (parts.gates.admin_gate_states, parts.gates.enabled),
             heartbeat: parts.heartbeat,
             heartbeat_interval: parts.heartbeat_interval,
-            beaten_at: TaiTime::from_nanos(0),
+            clock_steps: 0,
+            beaten_at: LONG_AGO,
+            received_at: LONG_AGO,
+            obeyed_at: LONG_AGO,
             commands: parts.commands,
             retired: parts.retired,
             sleeper: Sleeper::new(parts.waker, MAX_PLACES),
@@ -158,32 +176,67 @@ impl<P: Port> Worker<P> {
         self.seen_at = tai_now();
         loop {
             let now = tai_now();
-            self.stalls.observe(self.seen_at, now);
+            if now < self.seen_at || now - self.seen_at > self.stalls.threshold() {
+                self.look_into_gap(now);
+            }
             self.seen_at = now;
             if now - self.beaten_at >= self.heartbeat_interval {
                 self.heartbeat.beat();
                 self.beaten_at = now;
             }
-            if self.transmit(now) {
+            // While a backlog leaves, the ports are still looked at now and then.
+            let may_wait = now - self.received_at < LONGEST_BACKLOG;
+            if self.transmit(now) && may_wait {
                 continue;
             }
             let next = self.next_moment(now);
-            if next.is_some_and(|next| next <= now + HOLD_STILL) {
+            if may_wait && next.is_some_and(|next| next <= now + HOLD_STILL) {
                 std::hint::spin_loop();
                 continue;
             }
             let received = self.receive(now);
-            match self.commands.try_recv() {
-                Ok(command) => self.obey(command, now),
-                Err(crossbeam_channel::TryRecvError::Disconnected) => return,
-                Err(crossbeam_channel::TryRecvError::Empty) if received == 0 => {
-                    if self.is_drained(now, next) {
-                        return;
-                    }
-                    self.rest(now, next);
-                }
-                Err(crossbeam_channel::TryRecvError::Empty) => {}
+            self.received_at = now;
+            if received == 0 && self.is_drained(next) {
+                return;
             }
+            let is_quiet = next.is_none_or(|next| next > now + COMMAND_DISTANCE);
+            if is_quiet || now - self.obeyed_at > LONGEST_COMMAND_WAIT {
+                match self.commands.try_recv() {
+                    Ok(command) => {
+                        self.obey(command, now);
+                        self.obeyed_at = tai_now();
+                        self.seen_at = self.obeyed_at;
+                        continue;
+                    }
+                    Err(TryRecvError::Disconnected) => return,
+                    Err(TryRecvError::Empty) => self.obeyed_at = now,
+                }
+            }
+            if received == 0 {
+                self.rest(now, next);
+            }
+        }
+    }
+
+    /// The clock is not where it was expected to be: somebody has set it, or the worker did not run.
+    fn look_into_gap(&mut self, now: TaiTime) {
+        let offset_ns = tai_minus_monotonic_ns();
+        let moved_ns = offset_ns.abs_diff(self.clocks.tai_minus_monotonic_ns);
+        let gap_ns = now.as_nanos().abs_diff(self.seen_at.as_nanos());
+        self.clocks.tai_minus_monotonic_ns = offset_ns;
+        if now >= self.seen_at && moved_ns < gap_ns / 2 {
+            self.stalls.observe(self.seen_at, now);
+            return;
+        }
+        self.clock_steps += 1;
+        if now < self.seen_at {
+            self.scheduler.set_back(self.on_wire(now));
+            // What was to happen some time after an instant that is in the future again happens now.
+            self.beaten_at = LONG_AGO;
+            self.received_at = LONG_AGO;
+            self.obeyed_at = LONG_AGO;
+            self.clocks_read_at = LONG_AGO;
+            self.link_tried_at = LONG_AGO;
         }
     }
 
@@ -200,17 +253,33 @@ impl<P: Port> Worker<P> {
 
     /// Sends the frame whose moment it is, if there is one.
     fn transmit(&mut self, now: TaiTime) -> bool {
-        let Some(departure) = self.scheduler.dequeue(self.on_wire(now)) else {
+        let on_wire = self.on_wire(now);
+        let (places, stalls) = (&mut self.places, &mut self.stalls);
+        let departure = self.scheduler.dequeue_or_drop(on_wire, |dropped| {
+            let stalled = dropped
+                .launch
+                .time()
+                .is_some_and(|due| stalls.blamed_for(due, now));
+            let (place, stream) = untag(dropped.stream);
+            if let Some(pod) = places.get_mut(place).and_then(|place| place.pod.as_mut()) {
+                pod.count_dropped(stream, stalled);
+            }
+        });
+        let Some(departure) = departure else {
             return false;
         };
         if self.clock_action.dropped_classes & 1 << departure.class.as_u8() != 0 {
             self.uplink_state.dropped_clock_lost += 1;
-            return true;
-        }
-        if !self.carrier || !self.uplink_is_up(now) {
+        } else if !self.carrier || !self.uplink_is_up(now) {
             self.uplink_state.dropped_link_down += 1;
-            return true;
+        } else {
+            self.hand_over(departure, now);
         }
+        true
+    }
+
+    /// Gives a frame to the uplink, and measures how that went.
+    fn hand_over(&mut self, departure: Departure<Held<P::Frame>>, now: TaiTime) {
         let Departure {
             frame,
             class,
@@ -222,27 +291,36 @@ impl<P: Port> Worker<P> {
             late_by,
             ..
         } = departure;
-        if self.uplink.transmit(frame.release()).is_err() {
-            self.uplink_state.dropped_ring_full += 1;
-            // The ring is full of frames that the device has not been told of or cannot send.
-            self.uplink_state.up = self.uplink.wake().is_ok();
-            return true;
-        }
+        let taken = self.uplink.transmit(frame.release()).is_ok();
         self.uplink_state.up = self.uplink.wake().is_ok();
         self.link_tried_at = now;
         let left = tai_now();
         self.seen_at = left;
-
+        if !taken {
+            // The ring is full of frames that the device cannot send.
+            self.uplink_state.dropped_ring_full += 1;
+            return;
+        }
+        if !self.uplink_state.up {
+            // It stays in the ring and leaves when the link is back, out of its time: for its stream it is lost.
+            self.uplink_state.dropped_link_down += 1;
+            return;
+        }
         let launch_time = match launch {
             Launch::At(time) => Some(time),
             Launch::By(_) | Launch::None => None,
         };
         let stalled = self.stalls.touches(launch_time, now, left);
-        self.lead.observe(left - now);
-        self.scheduler
-            .set_gate_margins(margins(self.lead, self.stalls.threshold()));
-        self.scheduler
-            .departed(class, left + (end - start), gate_close);
+        let wire_time = end - start;
+        if stalled {
+            // Nobody knows when in the wake-up it started.
+            self.scheduler.occupy(left + wire_time);
+        } else {
+            self.lead.observe(left - now);
+            self.scheduler
+                .set_gate_margins(margins(self.lead, self.stalls.threshold()));
+        }
+        self.scheduler.departed(class, left + wire_time, gate_close);
         let (place, stream) = untag(stream);
         if let Some(pod) = self
             .places
@@ -252,7 +330,6 @@ impl<P: Port> Worker<P> {
             let error_ns = launch_time.map(|time| left.as_nanos() as i64 - time.as_nanos() as i64);
             pod.count_sent(stream, late_by, stalled, error_ns);
         }
-        true
     }
 
     fn uplink_is_up(&mut self, now: TaiTime) -> bool {
@@ -278,19 +355,10 @@ impl<P: Port> Worker<P> {
                 index + 1
             };
             for _ in 0..RECEIVE_BURST_PER_POD {
-                match self.places[index].receive(index, self.clocks, now) {
-                    Received::Nothing => break,
-                    Received::Dropped => frames += 1,
-                    Received::Arrival(arrival) => {
-                        frames += 1;
-                        let (_, stream) = untag(arrival.stream);
-                        if self.scheduler.enqueue(self.on_wire(now), arrival).is_err()
-                            && let Some(pod) = &mut self.places[index].pod
-                        {
-                            pod.count_refused(stream);
-                        }
-                    }
+                if !self.receive_from(index, now) {
+                    break;
                 }
+                frames += 1;
             }
             if frames >= RECEIVE_BURST {
                 break;
@@ -299,14 +367,29 @@ impl<P: Port> Worker<P> {
         frames
     }
 
+    /// Takes one frame of a pod, and queues it. Whether there was one.
+    fn receive_from(&mut self, index: usize, now: TaiTime) -> bool {
+        match self.places[index].receive(index, self.clocks, now) {
+            Received::Nothing => false,
+            Received::Dropped => true,
+            Received::Arrival(arrival) => {
+                let (_, stream) = untag(arrival.stream);
+                let refused = self.scheduler.enqueue(self.on_wire(now), arrival).is_err();
+                if let (true, Some(pod)) = (refused, &mut self.places[index].pod) {
+                    pod.count_refused(stream);
+                }
+                true
+            }
+        }
+    }
+
     /// Nothing to do until `next`, a command, or a frame: sleeps if that is worth it.
     fn rest(&mut self, now: TaiTime, next: Option<TaiTime>) {
         if let Some(schedule) = self.scheduler.take_retired() {
-            // Freed here only if the control plane has not taken the last sixteen.
-            let _ = self.retired.try_send(schedule);
+            self.retire(Retired::Schedule(schedule));
         }
-        // Nothing waits to be sent, so this only takes back the buffers of what has left.
-        self.uplink_state.up &= self.uplink.wake().is_ok();
+        // Takes back the buffers of what has left, and tries what a link that was down still holds.
+        self.uplink_state.up = self.uplink.wake().is_ok();
         if self.poll_mode == PollMode::Busy {
             std::hint::spin_loop();
             return;
@@ -328,53 +411,76 @@ impl<P: Port> Worker<P> {
         // An answer that nobody waits for any more is no concern of the worker's, except that a port must not be
         // closed here; the control plane waits for that one without a limit.
         match command {
+            Command::AddPod(pod, answer) if answer.is_closed() => {
+                // The control plane has given up, and detached the pod.
+                self.retire(Retired::Pod(*pod));
+            }
             Command::AddPod(pod, answer) => {
                 let _ = answer.send(self.add_pod(*pod));
             }
             Command::RemovePod(index, answer) => {
-                let _ = answer.send(self.remove_pod(index));
+                let _ = answer.send(self.remove_pod(index, now));
             }
+            // The control plane has given up, and told that nothing has changed.
+            Command::ChangeGates(_, answer) if answer.is_closed() => {}
             Command::ChangeGates(change, answer) => {
                 let _ = answer.send(self.change_gates(change, now));
             }
             Command::SetLinkSpeed(speed) => self.scheduler.set_link_speed(speed),
-            Command::SetCarrier(carrier) => self.carrier = carrier,
+            Command::SetCarrier(carrier) => self.set_carrier(carrier),
             Command::SetClockAction(action) => self.set_clock_action(action, now),
             Command::Snapshot(mut snapshot, answer) => {
                 self.fill(&mut snapshot, now);
                 let _ = answer.send(snapshot);
             }
             Command::Drain(limit, answer) => {
-                let limit = Nanoseconds::from_nanos(limit.as_nanos() as u64);
-                self.draining = Some((now + limit, answer));
+                self.draining = Some((Instant::now() + limit, answer));
             }
         }
     }
 
+    fn set_carrier(&mut self, carrier: bool) {
+        self.carrier = carrier;
+        if carrier && self.lead.observations() == 0 && self.lead_probes > 0 {
+            // The link was down at the start; now there is a way to measure.
+            self.lead = Lead::measure(&mut self.uplink, self.lead_probes);
+            self.uplink_state.lead_probes = self.lead.observations().into();
+            self.scheduler
+                .set_gate_margins(margins(self.lead, self.stalls.threshold()));
+        }
+    }
+
     fn add_pod(&mut self, pod: PodPort<P>) -> Result<usize, Refusal> {
-        let place = PodPlace::new(pod);
-        let index = match self.places.iter().position(PodPlace::is_free) {
-            Some(index) => {
-                self.places[index] = place;
-                index
-            }
-            None if self.places.len() < MAX_PLACES => {
-                self.places.push(place);
-                self.places.len() - 1
-            }
-            None => return Err(Refusal::NoPlace(MAX_PLACES)),
-        };
+        let free = self.places.iter().position(PodPlace::is_free);
+        let index = free.unwrap_or(self.places.len());
+        if index == MAX_PLACES {
+            self.retire(Retired::Pod(pod));
+            return Err(Refusal::NoPlace(MAX_PLACES));
+        }
+        if free.is_some() {
+            self.places[index] = PodPlace::new(pod);
+        } else {
+            self.places.push(PodPlace::new(pod));
+        }
         self.watch();
         Ok(index)
     }
 
-    fn remove_pod(&mut self, index: usize) -> Result<P, Refusal> {
-        let pod = self
-            .places
-            .get_mut(index)
-            .and_then(|place| place.pod.take());
+    fn remove_pod(&mut self, index: usize, now: TaiTime) -> Result<(), Refusal> {
+        if index >= self.places.len() {
+            return Err(Refusal::NoPod(index));
+        }
+        // What had arrived before the kernel programs were detached is not lost.
+        while self.receive_from(index, now) {}
+        let pod = self.places[index].pod.take().ok_or(Refusal::NoPod(index))?;
         self.watch();
-        pod.map(PodPort::into_port).ok_or(Refusal::NoPod(index))
+        self.retire(Retired::Pod(pod));
+        Ok(())
+    }
+
+    fn retire(&self, retired: Retired<P>) {
+        // Freed here only if the control plane has not taken the last ones for long.
+        let _ = self.retired.try_send(retired);
     }
 
     fn watch(&mut self) {
@@ -413,17 +519,16 @@ impl<P: Port> Worker<P> {
     }
 
     /// Whether a drain was asked for and nothing is left, or its time is over.
-    fn is_drained(&mut self, now: TaiTime, next: Option<TaiTime>) -> bool {
-        if self
-            .draining
-            .as_ref()
-            .is_none_or(|(until, _)| next.is_some() && now < *until)
-        {
+    fn is_drained(&mut self, next: Option<TaiTime>) -> bool {
+        let Some((until, _)) = &self.draining else {
+            return false;
+        };
+        if next.is_some() && Instant::now() < *until {
             return false;
         }
+        let mut dropped = 0;
+        self.scheduler.drain(|_| dropped += 1);
         if let Some((_, answer)) = self.draining.take() {
-            let mut dropped = 0;
-            self.scheduler.drain(|_, _, _| dropped += 1);
             let _ = answer.send(dropped);
         }
         true
@@ -450,13 +555,10 @@ impl<P: Port> Worker<P> {
         snapshot.recent_stalls.clear();
         self.stalls.copy_recent(&mut snapshot.recent_stalls);
         snapshot.sleeps = self.sleeps;
+        snapshot.clock_steps = self.clock_steps;
         snapshot.pods.clear();
-        let places = self
-            .places
-            .iter()
-            .enumerate()
-            .take(snapshot.pods.capacity());
-        snapshot.pods.extend(places.filter_map(|(index, place)| {
+        let room = snapshot.pods.capacity();
+        let pods = self.places.iter().enumerate().filter_map(|(index, place)| {
             let (port, drops, streams) = place.pod.as_ref()?.counters();
             let mut pod = PodSnapshot {
                 place: index as u32,
@@ -470,7 +572,8 @@ impl<P: Port> Worker<P> {
                 .zip(streams)
                 .for_each(|(to, from)| *to = *from);
             Some(pod)
-        }));
+        });
+        snapshot.pods.extend(pods.take(room));
     }
 }
 

@@ -62,11 +62,13 @@ pub struct StreamCounters {
     pub received: u64,
     /// Frames that the scheduler refused, whatever the cause (the class counts the causes).
     pub refused: u64,
+    /// Frames that the scheduler dropped from its queues, whatever the cause (the class counts the causes).
+    pub dropped: u64,
     /// Frames that were handed to the uplink.
     pub sent: u64,
     /// Of `sent`: frames that left later than launch time plus tolerance.
     pub sent_late: u64,
-    /// Of `sent`: frames that a stall of the worker touched.
+    /// Of `sent` and `dropped`: frames that a stall of the worker touched.
     pub stalled: u64,
     /// Departure − launch time of frames with one that no stall touched.
     pub launch_errors: LaunchErrors,
@@ -138,11 +140,6 @@ impl<P: Port> PodPort<P> {
         &self.port
     }
 
-    /// The port, of a pod that has been removed.
-    pub fn into_port(self) -> P {
-        self.port
-    }
-
     /// Counters of the port, the pod's drops, and its streams in the order of the configuration.
     pub fn counters(&self) -> (PortCounters, PodDrops, &[StreamCounters]) {
         (self.port.counters(), self.drops, &self.streams)
@@ -152,6 +149,14 @@ impl<P: Port> PodPort<P> {
     pub fn count_refused(&mut self, stream: usize) {
         if let Some(counters) = self.streams.get_mut(stream) {
             counters.refused += 1;
+        }
+    }
+
+    /// A frame of this stream was dropped from its queue.
+    pub fn count_dropped(&mut self, stream: usize, stalled: bool) {
+        if let Some(counters) = self.streams.get_mut(stream) {
+            counters.dropped += 1;
+            counters.stalled += u64::from(stalled);
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub recent_stalls: Vec<Stall>,
     /// How often the worker slept.
     pub sleeps: u64,
+    /// How often the worker saw that the clock had been set.
+    pub clock_steps: u64,
     /// The pods, as many as there is room for.
     pub pods: Vec<PodSnapshot>,
 }

@@ -94,20 +94,36 @@ impl StallLog {
     /// the wake-up itself stalled, or the frame came due while the worker was away.
     pub fn touches(&mut self, due: Option<TaiTime>, decision: TaiTime, left: TaiTime) -> bool {
         let threshold = self.threshold + Nanoseconds::from_nanos(self.usual_wake_up.ns());
+        let was_away = due.is_some_and(|due| self.was_away_at(due, left));
         let in_wake = self.observe_beyond(threshold, decision, left);
         self.usual_wake_up.observe((left - decision).as_nanos());
-        let Some(last) = self.recent.back_mut() else {
+        if in_wake && let Some(stall) = self.recent.back_mut() {
+            stall.frames += 1;
+        }
+        self.totals.frames += u64::from(in_wake || was_away);
+        in_wake || was_away
+    }
+
+    /// A frame that should have left at `due` was dropped at `now`. Whether a stall was to blame.
+    pub fn blamed_for(&mut self, due: TaiTime, now: TaiTime) -> bool {
+        let was_away = self.was_away_at(due, now);
+        self.totals.frames += u64::from(was_away);
+        was_away
+    }
+
+    /// Whether the worker was away at `due`; if so, the stall lasts until `until` for the frame, and has one more.
+    fn was_away_at(&mut self, due: TaiTime, until: TaiTime) -> bool {
+        let due_ns = due.as_nanos();
+        let mut not_over = self
+            .recent
+            .iter_mut()
+            .rev()
+            .take_while(|stall| stall.end_ns >= due_ns);
+        let Some(stall) = not_over.find(|stall| stall.begin_ns <= due_ns) else {
             return false;
         };
-        let while_away = due.is_some_and(|due| {
-            (last.begin_ns..=last.end_ns).contains(&due.as_nanos()) && left.as_nanos() > last.end_ns
-        });
-        if !in_wake && !while_away {
-            return false;
-        }
-        last.end_ns = last.end_ns.max(left.as_nanos());
-        last.frames += 1;
-        self.totals.frames += 1;
+        stall.end_ns = stall.end_ns.max(until.as_nanos());
+        stall.frames += 1;
         true
     }
 
@@ -157,6 +173,18 @@ mod tests {
                 frames: 1
             }
         );
+    }
+
+    #[test]
+    fn all_frames_that_came_due_in_a_stall_are_touched_also_dropped_ones() {
+        let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), Nanoseconds::ZERO);
+        assert!(log.observe(at(0), at(1_000_000)));
+        // The first one's wake-up is a stall of its own.
+        assert!(log.touches(Some(at(100_000)), at(1_000_000), at(1_100_000)));
+        assert!(log.touches(Some(at(200_000)), at(1_100_000), at(1_103_000)));
+        assert!(log.blamed_for(at(300_000), at(1_103_000)));
+        assert!(!log.blamed_for(at(2_000_000), at(2_100_000)));
+        assert_eq!(log.totals().frames, 3);
     }
 
     #[test]

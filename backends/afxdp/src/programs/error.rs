@@ -38,6 +38,17 @@ pub enum ProgramError {
     /// The object lacks something; it was built from other sources than this program.
     #[error("the kernel programs' object has no {0}; build it anew: cargo xtask ebpf")]
     Object(&'static str),
+    /// Two pods would be told apart by nothing.
+    #[error(
+        "device {device} has the hardware address {} of another attached pod; give it one of its own, or detach that \
+         pod first", address.map(|byte| format!("{byte:02x}")).join(":")
+    )]
+    AddressTaken {
+        /// The pod's interface.
+        device: String,
+        /// Its hardware address.
+        address: [u8; 6],
+    },
     /// The kernel refuses a program.
     #[error("the kernel refuses program {program}: {source}")]
     Refused {

@@ -1,6 +1,7 @@
 //! Work inside another network namespace.
 
-use std::fs::File;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::sched::{CloneFlags, setns};
@@ -18,7 +19,12 @@ pub fn within<T: Send>(
         path: path.to_owned(),
         source,
     };
-    let namespace = File::open(path).map_err(failed)?;
+    // A path that is no namespace may be a pipe, whose opening would wait for ever.
+    let namespace = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(failed)?;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("netns".into());
         let handle = thread.spawn_scoped(scope, move || {

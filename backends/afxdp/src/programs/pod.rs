@@ -62,6 +62,8 @@ impl Programs {
             }
             None => {
                 self.detach_pod(&pod.name)?;
+                // Detaching what was half attached has put the MTU back.
+                let pair = find_pair(pod)?;
                 let slot = self.free_slot()?;
                 if let Err(error) = self.attach_anew(pod, &pins, &pair, slot) {
                     // Tidying up as far as possible; the first error is the one to tell.
@@ -102,7 +104,8 @@ impl Programs {
         if let Some((index, mtu)) = host_ifindex.zip(pins.host_mtu())
             && let Ok(host) = Device::by_index(index)
         {
-            host.set_mtu(mtu)?;
+            // Fails when the device goes away right now, and then it does not matter.
+            let _ = host.set_mtu(mtu);
         }
         if let Some(slot) = pins.slot() {
             self.clear_slot(slot)?;
@@ -141,10 +144,11 @@ impl Programs {
         pair: &Pair,
         slot: u32,
     ) -> Result<(), ProgramError> {
+        // From here on `detach_pod` knows what to take back.
+        pins.create(slot, pair.host.mtu)?;
         self.write_slot(slot, pair, random_secret()?, &pod.rules)?;
         self.clear_counters(slot)?;
         let mut object = self.load(slot)?;
-        pins.create(slot, pair.host.mtu)?;
         prepare(pod, pair)?;
         let redirect = attach::load_xdp(&mut object, "redirect")?;
         attach::attach_xdp(

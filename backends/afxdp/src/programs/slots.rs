@@ -36,6 +36,18 @@ impl Programs {
             ..PodPolicy::default()
         };
         policy.rules[..rules.len()].copy_from_slice(rules);
+        let address = pair.inside.address;
+        if self
+            .maps
+            .addresses
+            .get(&address, 0)
+            .is_ok_and(|of| of != slot)
+        {
+            return Err(ProgramError::AddressTaken {
+                device: pair.inside.name.clone(),
+                address,
+            });
+        }
         self.maps
             .policies
             .set(slot, policy, 0)
@@ -44,7 +56,6 @@ impl Programs {
             .host_ends
             .set(slot, pair.host.index, None, 0)
             .map_err(map_error("HOST_ENDS"))?;
-        let address = pair.inside.address;
         self.maps
             .addresses
             .insert(address, slot, 0)
