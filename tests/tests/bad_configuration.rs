@@ -148,7 +148,7 @@ fn a_bad_configuration_file_is_refused_by_field_or_line() {
     refusal(&bed, &[0xff, 0xfe, 0x80, 0x00]);
     // Nothing was attached, bound or kept.
     assert!(!bed.home.file("control.sock").exists());
-    assert!(!bed.home.file("state/state.json").exists());
+    assert!(!bed.home.file("state/uplink0.json").exists());
     let pins = fs::read_dir(bed.home.pin_directory()).map_or(0, |pins| {
         pins.flatten()
             .filter(|pin| pin.file_name().to_string_lossy().contains("pod1"))
@@ -182,7 +182,7 @@ fn a_broken_state_file_is_named_and_passed_over() {
     let bed = Bed::new(1);
     let configuration = bed.configuration(&Settings::default());
     bed.start(&configuration).terminate().unwrap();
-    let state = bed.home.file("state/state.json");
+    let state = bed.home.file("state/uplink0.json");
     for broken in [&b"{ \"gates\": "[..], b"", &[0xff; 100]] {
         assert!(state.exists());
         fs::write(&state, broken).unwrap();

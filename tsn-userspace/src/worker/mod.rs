@@ -310,7 +310,7 @@ impl<P: Port> Worker<P> {
             Launch::At(time) => Some(time),
             Launch::By(_) | Launch::None => None,
         };
-        let stalled = self.stalls.touches(launch_time, now, left);
+        let stalled = self.stalls.touches(class, launch_time, now, left);
         let wire_time = end - start;
         if stalled {
             // Nobody knows when in the wake-up it started.

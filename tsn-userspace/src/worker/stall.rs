@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tsn_core::{Nanoseconds, TaiTime};
+use tsn_core::{Nanoseconds, TaiTime, TrafficClass};
 
 use super::quantile::{Quantile, RunningQuantile};
 
@@ -27,8 +27,9 @@ pub struct Stall {
 #[derive(Debug)]
 pub struct StallLog {
     threshold: Nanoseconds,
-    /// What a wake-up takes when nothing is wrong, the receiver's work on a virtual device included.
-    usual_wake_up: RunningQuantile,
+    /// What a wake-up takes when nothing is wrong, by class: on a virtual device it includes the receiver's work, and
+    /// receivers differ.
+    usual_wake_up: [RunningQuantile; TrafficClass::COUNT],
     recent: VecDeque<Stall>,
     totals: StallTotals,
 }
@@ -55,7 +56,7 @@ impl StallLog {
             RunningQuantile::from_durations_ns(Quantile::Median, &mut [usual_wake_up.as_nanos()]);
         Self {
             threshold,
-            usual_wake_up,
+            usual_wake_up: [usual_wake_up; TrafficClass::COUNT],
             recent: VecDeque::with_capacity(KEPT),
             totals: StallTotals::default(),
         }
@@ -92,11 +93,18 @@ impl StallLog {
 
     /// A frame that should have left at `due` left in a wake-up from `decision` to `left`. Whether a stall touched it:
     /// the wake-up itself stalled, or the frame came due while the worker was away.
-    pub fn touches(&mut self, due: Option<TaiTime>, decision: TaiTime, left: TaiTime) -> bool {
-        let threshold = self.threshold + Nanoseconds::from_nanos(self.usual_wake_up.ns());
+    pub fn touches(
+        &mut self,
+        class: TrafficClass,
+        due: Option<TaiTime>,
+        decision: TaiTime,
+        left: TaiTime,
+    ) -> bool {
+        let usual = &mut self.usual_wake_up[class.index()];
+        let threshold = self.threshold + Nanoseconds::from_nanos(usual.ns());
+        usual.observe((left - decision).as_nanos());
         let was_away = due.is_some_and(|due| self.was_away_at(due, left));
         let in_wake = self.observe_beyond(threshold, decision, left);
-        self.usual_wake_up.observe((left - decision).as_nanos());
         if in_wake && let Some(stall) = self.recent.back_mut() {
             stall.frames += 1;
         }
@@ -152,6 +160,8 @@ impl StallLog {
 mod tests {
     use super::*;
 
+    const CLASS: TrafficClass = TrafficClass::ALL[5];
+
     fn at(ns: u64) -> TaiTime {
         TaiTime::from_nanos(ns)
     }
@@ -161,9 +171,9 @@ mod tests {
         let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), Nanoseconds::ZERO);
         assert!(!log.observe(at(0), at(10_000)));
         assert!(log.observe(at(10_000), at(60_000)));
-        assert!(log.touches(Some(at(20_000)), at(60_100), at(63_000)));
-        assert!(!log.touches(Some(at(70_000)), at(70_000), at(73_000)));
-        assert!(!log.touches(None, at(80_000), at(83_000)));
+        assert!(log.touches(CLASS, Some(at(20_000)), at(60_100), at(63_000)));
+        assert!(!log.touches(CLASS, Some(at(70_000)), at(70_000), at(73_000)));
+        assert!(!log.touches(CLASS, None, at(80_000), at(83_000)));
         assert_eq!(
             log.totals(),
             StallTotals {
@@ -180,8 +190,8 @@ mod tests {
         let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), Nanoseconds::ZERO);
         assert!(log.observe(at(0), at(1_000_000)));
         // The first one's wake-up is a stall of its own.
-        assert!(log.touches(Some(at(100_000)), at(1_000_000), at(1_100_000)));
-        assert!(log.touches(Some(at(200_000)), at(1_100_000), at(1_103_000)));
+        assert!(log.touches(CLASS, Some(at(100_000)), at(1_000_000), at(1_100_000)));
+        assert!(log.touches(CLASS, Some(at(200_000)), at(1_100_000), at(1_103_000)));
         assert!(log.blamed_for(at(300_000), at(1_103_000)));
         assert!(!log.blamed_for(at(2_000_000), at(2_100_000)));
         assert_eq!(log.totals().frames, 3);
@@ -190,7 +200,7 @@ mod tests {
     #[test]
     fn a_wake_up_that_takes_too_long_touches_its_frame() {
         let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), Nanoseconds::ZERO);
-        assert!(log.touches(None, at(0), at(2_000_000)));
+        assert!(log.touches(CLASS, None, at(0), at(2_000_000)));
         let mut stalls = Vec::with_capacity(4);
         log.copy_recent(&mut stalls);
         assert_eq!(
