@@ -6,29 +6,28 @@
 pub mod command;
 pub mod histogram;
 pub mod lead;
+mod obey;
 pub mod pod;
 mod quantile;
 pub mod sleep;
 pub mod snapshot;
 pub mod stall;
 pub mod thread;
+mod transmit;
 
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use tsn_core::{
-    Departure, GateMargins, GateStates, Launch, Nanoseconds, Scheduler, SchedulerParameters,
-    TaiTime, TrafficClass,
-};
+use tsn_core::{GateMargins, GateStates, Nanoseconds, Scheduler, SchedulerParameters, TaiTime};
 use tsn_port::{Heartbeat, Port};
 
 use crate::clock::{tai_minus_monotonic_ns, tai_now};
 use crate::config::{CompiledGates, PollMode};
-use command::{ClockAction, Command, GateChange, Refusal, Retired};
+use command::{ClockAction, Command, Retired};
 use lead::Lead;
-use pod::{ClockRelation, Held, PodPlace, PodPort, Received, untag};
+use pod::{ClockRelation, Held, PodPlace, Received, untag};
 use sleep::Sleeper;
-use snapshot::{GatesSnapshot, PodSnapshot, Snapshot, UplinkSnapshot};
+use snapshot::UplinkSnapshot;
 use stall::StallLog;
 
 /// Frames taken from the ports in one pass, between two looks at the clock. About 2 µs of work.
@@ -47,8 +46,6 @@ const LONGEST_BACKLOG: Nanoseconds = Nanoseconds::from_nanos(20_000);
 const SHORTEST_SLEEP: Nanoseconds = Nanoseconds::from_nanos(50_000);
 /// How often the relation of the clocks is read anew.
 const CLOCK_RELATION_AGE: Nanoseconds = Nanoseconds::from_nanos(1_000_000);
-/// How often a link that is down is tried again.
-const LINK_RETRY: Nanoseconds = Nanoseconds::from_nanos(1_000_000);
 const LONG_AGO: TaiTime = TaiTime::from_nanos(0);
 /// Pods that a worker serves at most.
 pub const MAX_PLACES: usize = tsn_common::MAX_PODS as usize;
@@ -251,95 +248,6 @@ impl<P: Port> Worker<P> {
         next.map(|next| next - self.lead.get())
     }
 
-    /// Sends the frame whose moment it is, if there is one.
-    fn transmit(&mut self, now: TaiTime) -> bool {
-        let on_wire = self.on_wire(now);
-        let (places, stalls) = (&mut self.places, &mut self.stalls);
-        let departure = self.scheduler.dequeue_or_drop(on_wire, |dropped| {
-            let stalled = dropped
-                .launch
-                .time()
-                .is_some_and(|due| stalls.blamed_for(due, now));
-            let (place, stream) = untag(dropped.stream);
-            if let Some(pod) = places.get_mut(place).and_then(|place| place.pod.as_mut()) {
-                pod.count_dropped(stream, stalled);
-            }
-        });
-        let Some(departure) = departure else {
-            return false;
-        };
-        if self.clock_action.dropped_classes & 1 << departure.class.as_u8() != 0 {
-            self.uplink_state.dropped_clock_lost += 1;
-        } else if !self.carrier || !self.uplink_is_up(now) {
-            self.uplink_state.dropped_link_down += 1;
-        } else {
-            self.hand_over(departure, now);
-        }
-        true
-    }
-
-    /// Gives a frame to the uplink, and measures how that went.
-    fn hand_over(&mut self, departure: Departure<Held<P::Frame>>, now: TaiTime) {
-        let Departure {
-            frame,
-            class,
-            stream,
-            launch,
-            start,
-            end,
-            gate_close,
-            late_by,
-            ..
-        } = departure;
-        let taken = self.uplink.transmit(frame.release()).is_ok();
-        self.uplink_state.up = self.uplink.wake().is_ok();
-        self.link_tried_at = now;
-        let left = tai_now();
-        self.seen_at = left;
-        if !taken {
-            // The ring is full of frames that the device cannot send.
-            self.uplink_state.dropped_ring_full += 1;
-            return;
-        }
-        if !self.uplink_state.up {
-            // It stays in the ring and leaves when the link is back, out of its time: for its stream it is lost.
-            self.uplink_state.dropped_link_down += 1;
-            return;
-        }
-        let launch_time = match launch {
-            Launch::At(time) => Some(time),
-            Launch::By(_) | Launch::None => None,
-        };
-        let stalled = self.stalls.touches(class, launch_time, now, left);
-        let wire_time = end - start;
-        if stalled {
-            // Nobody knows when in the wake-up it started.
-            self.scheduler.occupy(left + wire_time);
-        } else {
-            self.lead.observe(left - now);
-            self.scheduler
-                .set_gate_margins(margins(self.lead, self.stalls.threshold()));
-        }
-        self.scheduler.departed(class, left + wire_time, gate_close);
-        let (place, stream) = untag(stream);
-        if let Some(pod) = self
-            .places
-            .get_mut(place)
-            .and_then(|place| place.pod.as_mut())
-        {
-            let error_ns = launch_time.map(|time| left.as_nanos() as i64 - time.as_nanos() as i64);
-            pod.count_sent(stream, late_by, stalled, error_ns);
-        }
-    }
-
-    fn uplink_is_up(&mut self, now: TaiTime) -> bool {
-        if !self.uplink_state.up && now - self.link_tried_at >= LINK_RETRY {
-            self.link_tried_at = now;
-            self.uplink_state.up = self.uplink.wake().is_ok();
-        }
-        self.uplink_state.up
-    }
-
     /// Takes frames from the pods in turn, and queues them. How many frames came.
     fn receive(&mut self, now: TaiTime) -> usize {
         if now - self.clocks_read_at >= CLOCK_RELATION_AGE {
@@ -407,117 +315,6 @@ impl<P: Port> Worker<P> {
         self.seen_at = woken.min(until + self.spin_before);
     }
 
-    fn obey(&mut self, command: Command<P>, now: TaiTime) {
-        // An answer that nobody waits for any more is no concern of the worker's, except that a port must not be
-        // closed here; the control plane waits for that one without a limit.
-        match command {
-            Command::AddPod(pod, answer) if answer.is_closed() => {
-                // The control plane has given up, and detached the pod.
-                self.retire(Retired::Pod(*pod));
-            }
-            Command::AddPod(pod, answer) => {
-                let _ = answer.send(self.add_pod(*pod));
-            }
-            Command::RemovePod(index, answer) => {
-                let _ = answer.send(self.remove_pod(index, now));
-            }
-            // The control plane has given up, and told that nothing has changed.
-            Command::ChangeGates(_, answer) if answer.is_closed() => {}
-            Command::ChangeGates(change, answer) => {
-                let _ = answer.send(self.change_gates(change, now));
-            }
-            Command::SetLinkSpeed(speed) => self.scheduler.set_link_speed(speed),
-            Command::SetCarrier(carrier) => self.set_carrier(carrier),
-            Command::SetClockAction(action) => self.set_clock_action(action, now),
-            Command::Snapshot(mut snapshot, answer) => {
-                self.fill(&mut snapshot, now);
-                let _ = answer.send(snapshot);
-            }
-            Command::Drain(limit, answer) => {
-                self.draining = Some((Instant::now() + limit, answer));
-            }
-        }
-    }
-
-    fn set_carrier(&mut self, carrier: bool) {
-        self.carrier = carrier;
-        if carrier && self.lead.observations() == 0 && self.lead_probes > 0 {
-            // The link was down at the start; now there is a way to measure.
-            self.lead = Lead::measure(&mut self.uplink, self.lead_probes);
-            self.uplink_state.lead_probes = self.lead.observations().into();
-            self.scheduler
-                .set_gate_margins(margins(self.lead, self.stalls.threshold()));
-        }
-    }
-
-    fn add_pod(&mut self, pod: PodPort<P>) -> Result<usize, Refusal> {
-        let free = self.places.iter().position(PodPlace::is_free);
-        let index = free.unwrap_or(self.places.len());
-        if index == MAX_PLACES {
-            self.retire(Retired::Pod(pod));
-            return Err(Refusal::NoPlace(MAX_PLACES));
-        }
-        if free.is_some() {
-            self.places[index] = PodPlace::new(pod);
-        } else {
-            self.places.push(PodPlace::new(pod));
-        }
-        self.watch();
-        Ok(index)
-    }
-
-    fn remove_pod(&mut self, index: usize, now: TaiTime) -> Result<(), Refusal> {
-        if index >= self.places.len() {
-            return Err(Refusal::NoPod(index));
-        }
-        // What had arrived before the kernel programs were detached is not lost.
-        while self.receive_from(index, now) {}
-        let pod = self.places[index].pod.take().ok_or(Refusal::NoPod(index))?;
-        self.watch();
-        self.retire(Retired::Pod(pod));
-        Ok(())
-    }
-
-    fn retire(&self, retired: Retired<P>) {
-        // Freed here only if the control plane has not taken the last ones for long.
-        let _ = self.retired.try_send(retired);
-    }
-
-    fn watch(&mut self) {
-        let ports = self
-            .places
-            .iter()
-            .filter_map(|place| place.pod.as_ref()?.port().readable());
-        self.sleeper.watch(ports);
-    }
-
-    fn change_gates(&mut self, change: GateChange, now: TaiTime) -> Option<tsn_core::ConfigChange> {
-        self.gates_as_configured = (change.admin_gate_states, change.enabled);
-        self.apply_gate_states(now);
-        let on_wire = self.on_wire(now);
-        change
-            .schedule
-            .map(|schedule| self.scheduler.configure(on_wire, schedule))
-    }
-
-    fn set_clock_action(&mut self, action: ClockAction, now: TaiTime) {
-        self.clocks.tai_minus_utc_ns = action.tai_minus_utc_ns;
-        self.clock_action = action;
-        self.apply_gate_states(now);
-    }
-
-    fn apply_gate_states(&mut self, now: TaiTime) {
-        let (states, enabled) = if self.clock_action.open_gates {
-            (GateStates::ALL_OPEN, false)
-        } else {
-            self.gates_as_configured
-        };
-        self.scheduler.set_admin_gate_states(states);
-        if self.scheduler.gates().is_enabled() != enabled {
-            self.scheduler.set_enabled(self.on_wire(now), enabled);
-        }
-    }
-
     /// Whether a drain was asked for and nothing is left, or its time is over.
     fn is_drained(&mut self, next: Option<TaiTime>) -> bool {
         let Some((until, _)) = &self.draining else {
@@ -532,48 +329,6 @@ impl<P: Port> Worker<P> {
             let _ = answer.send(dropped);
         }
         true
-    }
-
-    fn fill(&self, snapshot: &mut Snapshot, now: TaiTime) {
-        let gates = self.scheduler.gates();
-        snapshot.at = now;
-        snapshot.lead = self.lead.get();
-        snapshot.lead_observations = self.lead.observations();
-        snapshot.gates = GatesSnapshot {
-            states: gates.states(now),
-            config_change_time: gates.config_change_time(),
-            config_change_error: gates.config_change_error(),
-            config_pending: gates.config_pending(now),
-        };
-        snapshot.classes = TrafficClass::ALL.map(|class| *self.scheduler.counters(class));
-        snapshot.uplink = UplinkSnapshot {
-            port: self.uplink.counters(),
-            up: self.carrier && self.uplink_state.up,
-            ..self.uplink_state
-        };
-        snapshot.stalls = self.stalls.totals();
-        snapshot.recent_stalls.clear();
-        self.stalls.copy_recent(&mut snapshot.recent_stalls);
-        snapshot.sleeps = self.sleeps;
-        snapshot.clock_steps = self.clock_steps;
-        snapshot.pods.clear();
-        let room = snapshot.pods.capacity();
-        let pods = self.places.iter().enumerate().filter_map(|(index, place)| {
-            let (port, drops, streams) = place.pod.as_ref()?.counters();
-            let mut pod = PodSnapshot {
-                place: index as u32,
-                port,
-                drops,
-                waiting: place.waiting(),
-                ..PodSnapshot::default()
-            };
-            pod.streams
-                .iter_mut()
-                .zip(streams)
-                .for_each(|(to, from)| *to = *from);
-            Some(pod)
-        });
-        snapshot.pods.extend(pods.take(room));
     }
 }
 

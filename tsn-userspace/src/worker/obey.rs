@@ -1,0 +1,166 @@
+//! What the worker does when the control plane asks.
+
+use std::time::Instant;
+
+use tsn_core::{GateStates, TaiTime, TrafficClass};
+use tsn_port::Port;
+
+use super::command::{ClockAction, Command, GateChange, Refusal, Retired};
+use super::lead::Lead;
+use super::pod::{PodPlace, PodPort};
+use super::snapshot::{GatesSnapshot, PodSnapshot, Snapshot, UplinkSnapshot};
+use super::{MAX_PLACES, Worker, margins};
+
+impl<P: Port> Worker<P> {
+    pub(super) fn obey(&mut self, command: Command<P>, now: TaiTime) {
+        // An answer that nobody waits for any more is no concern of the worker's.
+        match command {
+            Command::AddPod(pod, answer) if answer.is_closed() => {
+                // The control plane has given up, and detached the pod.
+                self.retire(Retired::Pod(*pod));
+            }
+            Command::AddPod(pod, answer) => {
+                let _ = answer.send(self.add_pod(*pod));
+            }
+            Command::RemovePod(index, answer) => {
+                let _ = answer.send(self.remove_pod(index, now));
+            }
+            // The control plane has given up, and told that nothing has changed.
+            Command::ChangeGates(_, answer) if answer.is_closed() => {}
+            Command::ChangeGates(change, answer) => {
+                let _ = answer.send(self.change_gates(change, now));
+            }
+            Command::SetLinkSpeed(speed) => self.scheduler.set_link_speed(speed),
+            Command::SetCarrier(carrier) => self.set_carrier(carrier),
+            Command::SetClockAction(action) => self.set_clock_action(action, now),
+            Command::Snapshot(mut snapshot, answer) => {
+                self.fill(&mut snapshot, now);
+                let _ = answer.send(snapshot);
+            }
+            Command::Drain(limit, answer) => {
+                self.draining = Some((Instant::now() + limit, answer));
+            }
+        }
+    }
+
+    fn set_carrier(&mut self, carrier: bool) {
+        self.carrier = carrier;
+        if carrier && self.lead.observations() == 0 && self.lead_probes > 0 {
+            // The link was down at the start; now there is a way to measure.
+            self.lead = Lead::measure(&mut self.uplink, self.lead_probes);
+            self.uplink_state.lead_probes = self.lead.observations().into();
+            self.scheduler
+                .set_gate_margins(margins(self.lead, self.stalls.threshold()));
+        }
+    }
+
+    fn add_pod(&mut self, pod: PodPort<P>) -> Result<usize, Refusal> {
+        let free = self.places.iter().position(PodPlace::is_free);
+        let index = free.unwrap_or(self.places.len());
+        if index == MAX_PLACES {
+            self.retire(Retired::Pod(pod));
+            return Err(Refusal::NoPlace(MAX_PLACES));
+        }
+        if free.is_some() {
+            self.places[index] = PodPlace::new(pod);
+        } else {
+            self.places.push(PodPlace::new(pod));
+        }
+        self.watch();
+        Ok(index)
+    }
+
+    fn remove_pod(&mut self, index: usize, now: TaiTime) -> Result<(), Refusal> {
+        if index >= self.places.len() {
+            return Err(Refusal::NoPod(index));
+        }
+        // What had arrived before the kernel programs were detached is not lost.
+        while self.receive_from(index, now) {}
+        let pod = self.places[index].pod.take().ok_or(Refusal::NoPod(index))?;
+        self.watch();
+        self.retire(Retired::Pod(pod));
+        Ok(())
+    }
+
+    pub(super) fn retire(&self, retired: Retired<P>) {
+        // Freed here only if the control plane has not taken the last ones for long.
+        let _ = self.retired.try_send(retired);
+    }
+
+    fn watch(&mut self) {
+        let ports = self
+            .places
+            .iter()
+            .filter_map(|place| place.pod.as_ref()?.port().readable());
+        self.sleeper.watch(ports);
+    }
+
+    fn change_gates(&mut self, change: GateChange, now: TaiTime) -> Option<tsn_core::ConfigChange> {
+        self.gates_as_configured = (change.admin_gate_states, change.enabled);
+        self.apply_gate_states(now);
+        let on_wire = self.on_wire(now);
+        change
+            .schedule
+            .map(|schedule| self.scheduler.configure(on_wire, schedule))
+    }
+
+    fn set_clock_action(&mut self, action: ClockAction, now: TaiTime) {
+        self.clocks.tai_minus_utc_ns = action.tai_minus_utc_ns;
+        self.clock_action = action;
+        self.apply_gate_states(now);
+    }
+
+    fn apply_gate_states(&mut self, now: TaiTime) {
+        let (states, enabled) = if self.clock_action.open_gates {
+            (GateStates::ALL_OPEN, false)
+        } else {
+            self.gates_as_configured
+        };
+        self.scheduler.set_admin_gate_states(states);
+        if self.scheduler.gates().is_enabled() != enabled {
+            self.scheduler.set_enabled(self.on_wire(now), enabled);
+        }
+    }
+
+    fn fill(&self, snapshot: &mut Snapshot, now: TaiTime) {
+        let gates = self.scheduler.gates();
+        snapshot.at = now;
+        snapshot.lead = self.lead.get();
+        snapshot.lead_observations = self.lead.observations();
+        snapshot.gates = GatesSnapshot {
+            states: gates.states(now),
+            config_change_time: gates.config_change_time(),
+            config_change_error: gates.config_change_error(),
+            config_pending: gates.config_pending(now),
+        };
+        snapshot.classes = TrafficClass::ALL.map(|class| *self.scheduler.counters(class));
+        snapshot.uplink = UplinkSnapshot {
+            port: self.uplink.counters(),
+            up: self.carrier && self.uplink_state.up,
+            ..self.uplink_state
+        };
+        snapshot.stalls = self.stalls.totals();
+        snapshot.recent_stalls.clear();
+        self.stalls.copy_recent(&mut snapshot.recent_stalls);
+        snapshot.sleeps = self.sleeps;
+        snapshot.clock_steps = self.clock_steps;
+        snapshot.pods.clear();
+        let room = snapshot.pods.capacity();
+        let pods = self.places.iter().enumerate().filter_map(|(index, place)| {
+            let (port, drops, streams) = place.pod.as_ref()?.counters();
+            let mut pod = PodSnapshot {
+                place: index as u32,
+                port,
+                drops,
+                waiting: place.waiting(),
+                ..PodSnapshot::default()
+            };
+            pod.streams
+                .iter_mut()
+                .zip(streams)
+                .for_each(|(to, from)| *to = *from);
+            Some(pod)
+        });
+        snapshot.pods.extend(pods.take(room));
+    }
+}
