@@ -17,12 +17,17 @@ const PATIENCE: Nanoseconds = Nanoseconds::from_nanos(10_000_000_000);
 #[serde(deny_unknown_fields)]
 struct LaunchCases {
     cases: Vec<LaunchCase>,
+    #[serde(default = "microseconds")]
     unit: String,
     schedule: Option<ScheduleCase>,
     link_speed_mbps: Option<u32>,
     per_frame_overhead_bytes: Option<u32>,
     #[serde(default)]
     tc: u8,
+}
+
+fn microseconds() -> String {
+    "us after start".to_owned()
 }
 
 #[derive(Deserialize)]
