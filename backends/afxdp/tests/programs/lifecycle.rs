@@ -94,11 +94,18 @@ fn a_pod_made_anew_under_its_old_name_is_attached_anew() {
 fn what_cannot_be_steered_is_refused_with_a_reason() {
     with_node(|lab, mut programs| {
         programs.attach_pod(&lab.pod("pod")).unwrap();
-        assert!(matches!(
-            programs.attach_pod(&lab.pod("other")),
-            Err(ProgramError::Busy { .. })
-        ));
+        let error = programs.attach_pod(&lab.pod("other")).unwrap_err();
+        assert!(
+            matches!(error, ProgramError::AddressTaken { .. }),
+            "{error}"
+        );
         assert_eq!(programs.pinned_pods().unwrap(), ["pod"]);
+        // The refusal has taken nothing from the pod that is attached.
+        let error = programs.attach_pod(&lab.pod("other")).unwrap_err();
+        assert!(
+            matches!(error, ProgramError::AddressTaken { .. }),
+            "{error}"
+        );
         let bare = Rule {
             fields: 0,
             ..Rule::default()
