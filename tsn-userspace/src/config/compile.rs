@@ -82,7 +82,7 @@ pub fn compile_uplink(place: &str, uplink: &Uplink) -> Result<CompiledUplink, Co
         return Err(ConfigurationError::value(
             format!("{place}.lead-probes"),
             format!(
-                "{} frames; at most 1000, which take half a second",
+                "{} frames; at most 1000, which take a second",
                 uplink.lead_probes
             ),
         ));

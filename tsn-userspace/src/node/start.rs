@@ -252,11 +252,16 @@ fn spawn_worker<P: tsn_port::Port + 'static>(
                 thread::sharpen_timers();
                 realtime_priority.map_or(Ok(()), thread::make_realtime)
             };
-            let result = set_up();
-            let failed = result.is_err();
-            let _ = ready.send(result);
-            if !failed {
-                Worker::new(parts).run();
+            match set_up() {
+                Ok(()) => {
+                    // Told when it has measured its lead, which other work on the machine disturbs.
+                    let worker = Worker::new(parts);
+                    let _ = ready.send(Ok(()));
+                    worker.run();
+                }
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                }
             }
         })
         .map_err(StartError::Resources)?;

@@ -15,17 +15,17 @@ const LOCAL_EXPERIMENTAL: [u8; 2] = [0x88, 0xb5];
 /// A minimum frame, without FCS.
 const PROBE_BYTES: usize = 60;
 /// Between two probes of the start, so that each finds the caches as a single frame does.
-const PAUSE: Nanoseconds = Nanoseconds::from_nanos(500_000);
+const PAUSE: Nanoseconds = Nanoseconds::from_nanos(1_000_000);
 
 /// The time from the worker's decision to the frame being on the wire.
 ///
 /// Probes measure it at the start, and the frames' own wake-ups follow it while running. A wake-up can take longer than
 /// the way to the wire, never shorter: the core may be taken away in it, and on a virtual device it also contains the
-/// work of whoever receives the frame on this machine. Hence the lower quartile, and of the running wake-ups only those
+/// work of whoever receives the frame on this machine. Hence the lower decile, and of the running wake-ups only those
 /// that take at most a quarter longer than the probes did.
 #[derive(Debug, Clone, Copy)]
 pub struct Lead {
-    quartile: RunningQuantile,
+    decile: RunningQuantile,
     believed_up_to_ns: u64,
 }
 
@@ -45,28 +45,28 @@ impl Lead {
     }
 
     fn from_durations_ns(durations_ns: &mut [u64]) -> Self {
-        let quartile = RunningQuantile::from_durations_ns(Quantile::LowerQuartile, durations_ns);
+        let decile = RunningQuantile::from_durations_ns(Quantile::LowerDecile, durations_ns);
         Self {
-            quartile,
-            believed_up_to_ns: quartile.ns() + quartile.ns() / 4,
+            decile,
+            believed_up_to_ns: decile.ns() + decile.ns() / 4,
         }
     }
 
     /// A frame's wake-up took this long from the decision to its end.
     pub fn observe(&mut self, duration: Nanoseconds) {
         if duration.as_nanos() <= self.believed_up_to_ns {
-            self.quartile.observe(duration.as_nanos());
+            self.decile.observe(duration.as_nanos());
         }
     }
 
     /// The lead in force.
     pub fn get(self) -> Nanoseconds {
-        Nanoseconds::from_nanos(self.quartile.ns())
+        Nanoseconds::from_nanos(self.decile.ns())
     }
 
     /// How many wake-ups it rests on, probes included.
     pub fn observations(self) -> u32 {
-        self.quartile.observations()
+        self.decile.observations()
     }
 }
 

@@ -1,24 +1,24 @@
 //! A running quantile without memory.
 
 /// The smallest step, in nanoseconds.
-const SHORTEST_STEP_NS: i64 = 8;
+const SHORTEST_STEP_NS: i64 = 10;
 /// A step is this fraction of the value, so that it follows a slow device as quickly as a fast one.
 const STEPS_TO_DOUBLE: i64 = 32;
 
 /// Which quantile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantile {
-    /// A quarter of the observations is below it.
-    LowerQuartile,
+    /// A tenth of the observations is below it.
+    LowerDecile,
     /// Half of them are.
     Median,
 }
 
 impl Quantile {
-    const fn quarters(self) -> i64 {
+    const fn tenths(self) -> i64 {
         match self {
-            Self::LowerQuartile => 1,
-            Self::Median => 2,
+            Self::LowerDecile => 1,
+            Self::Median => 5,
         }
     }
 }
@@ -36,7 +36,7 @@ impl RunningQuantile {
     /// Sets out from these durations; from 0 if there are none.
     pub fn from_durations_ns(quantile: Quantile, durations_ns: &mut [u64]) -> Self {
         durations_ns.sort_unstable();
-        let index = durations_ns.len() * quantile.quarters() as usize / 4;
+        let index = durations_ns.len() * quantile.tenths() as usize / 10;
         let ns = durations_ns.get(index).copied().unwrap_or_default() as i64;
         Self {
             quantile,
@@ -57,10 +57,10 @@ impl RunningQuantile {
 
     /// One duration more.
     pub fn observe(&mut self, duration_ns: u64) {
-        let step = (self.ns / STEPS_TO_DOUBLE).max(SHORTEST_STEP_NS) / 2;
+        let step = (self.ns / STEPS_TO_DOUBLE).max(SHORTEST_STEP_NS) / 5;
         // In balance, the steps up and down add up to nothing where the wanted share lies below.
-        let up = step * self.quantile.quarters();
-        let down = step * (4 - self.quantile.quarters());
+        let up = step * self.quantile.tenths();
+        let down = step * (10 - self.quantile.tenths());
         self.observations = self.observations.saturating_add(1);
         let duration_ns = i64::try_from(duration_ns).unwrap_or(i64::MAX);
         self.ns += (duration_ns - self.ns).clamp(-down, up);
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn it_settles_at_its_quantile_whatever_the_outliers() {
-        for (quantile, around) in [(Quantile::LowerQuartile, 2_750), (Quantile::Median, 2_810)] {
+        for (quantile, around) in [(Quantile::LowerDecile, 2_720), (Quantile::Median, 2_810)] {
             let mut running = RunningQuantile::from_durations_ns(quantile, &mut []);
             for i in 0..8_000u64 {
                 running.observe(if i % 10 == 0 {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn it_starts_from_what_is_known() {
-        for (quantile, expected) in [(Quantile::Median, 2_500), (Quantile::LowerQuartile, 2_400)] {
+        for (quantile, expected) in [(Quantile::Median, 2_500), (Quantile::LowerDecile, 2_000)] {
             let mut durations = [9_000_000, 2_000, 2_500, 3_000, 2_400];
             let running = RunningQuantile::from_durations_ns(quantile, &mut durations);
             assert_eq!((running.ns(), running.observations()), (expected, 5));
