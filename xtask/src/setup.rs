@@ -42,14 +42,11 @@ const BPF_LINKER: Group = Group {
 };
 const TESTS: Group = Group {
     reason: "end-to-end tests: namespaces, unmodified programs as clients, captures",
-    packages: &[
-        "iproute2",
-        "ethtool",
-        "isochron",
-        "netsniff-ng",
-        "python3",
-        "tcpdump",
-    ],
+    packages: &["iproute2", "ethtool", "isochron", "netsniff-ng", "python3"],
+};
+const FUZZING: Group = Group {
+    reason: "fuzzing: libFuzzer is C++",
+    packages: &["g++"],
 };
 
 const LLVM_BIN: &str = "/usr/lib/llvm-22/bin";
@@ -81,7 +78,7 @@ pub fn run() -> anyhow::Result<()> {
     if linker.is_none() {
         groups.push(BPF_LINKER);
     }
-    groups.push(TESTS);
+    groups.extend([TESTS, FUZZING]);
 
     let installed = installed_packages(&groups)?;
     for group in &groups {
