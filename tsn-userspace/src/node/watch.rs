@@ -145,3 +145,33 @@ pub(super) fn clock_action(
         tai_minus_utc_ns: clock.assumed_tai_utc_offset_ns(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_lost_clock_does_what_the_setting_says() {
+        let action = |state, on_sync_loss| {
+            let clock = ClockStatus {
+                state,
+                tai_utc_offset_s: 37,
+                max_error_us: 0,
+            };
+            let action = clock_action(clock, on_sync_loss, 0x80);
+            (action.open_gates, action.dropped_classes)
+        };
+        for state in [
+            SyncState::FreeRun,
+            SyncState::Locked,
+            SyncState::Holdover,
+            SyncState::Lost,
+        ] {
+            let is_lost = state == SyncState::Lost;
+            assert_eq!(action(state, OnSyncLoss::Hold), (false, 0));
+            assert_eq!(action(state, OnSyncLoss::Open), (is_lost, 0));
+            let dropped = if is_lost { 0x80 } else { 0 };
+            assert_eq!(action(state, OnSyncLoss::DropCritical), (false, dropped));
+        }
+    }
+}
