@@ -295,19 +295,6 @@ impl Gates {
         self.pending.as_ref().is_some_and(waits)
     }
 
-    /// The schedule in force at `t`; `None` while the admin gate states are.
-    pub fn oper_schedule(&self, t: TaiTime) -> Option<&Schedule> {
-        match self.phase(t.as_nanos()) {
-            Phase::Admin { .. } => None,
-            Phase::Running { schedule, .. } => Some(schedule),
-        }
-    }
-
-    /// The schedule that was configured last and is not in force at the last `advance`.
-    pub fn pending_schedule(&self) -> Option<&Schedule> {
-        self.pending.as_ref().map(|pending| &*pending.schedule)
-    }
-
     fn make_pending(&mut self, now: u64, schedule: Box<Schedule>) {
         let config_change_time = schedule.cycles.config_change_time(now);
         let held_cycle = self

@@ -253,16 +253,6 @@ impl<F> Scheduler<F> {
         &self.gates
     }
 
-    /// The speed of the link.
-    pub fn link_speed(&self) -> LinkSpeed {
-        self.link_speed
-    }
-
-    /// The instant up to which the link is occupied by frames that have departed.
-    pub fn busy_until(&self) -> TaiTime {
-        self.busy_until
-    }
-
     /// The counters of `class`.
     pub fn counters(&self, class: TrafficClass) -> &ClassCounters {
         &self.classes[class.index()].counters

@@ -34,6 +34,7 @@ impl<B: Backend> Node<B> {
         gates: GateParameters,
         compiled: CompiledGates,
     ) -> Result<Option<TaiTime>, NodeError> {
+        warn_of_what_never_runs(&compiled);
         let change = GateChange {
             admin_gate_states: compiled.admin_gate_states,
             enabled: compiled.enabled,
@@ -144,5 +145,20 @@ impl<B: Backend> Node<B> {
                 }
             }
         }
+    }
+}
+
+/// A list may be longer than its cycle (8.6.9.2); it is hardly what was meant.
+pub(super) fn warn_of_what_never_runs(gates: &CompiledGates) {
+    let entries = gates
+        .schedule
+        .as_ref()
+        .map_or(0, |schedule| schedule.entries_never_run());
+    if entries > 0 {
+        tracing::warn!(
+            entries,
+            "admin-cycle-time is shorter than the list: so many entries at its end never run; lengthen the cycle or \
+             shorten the intervals"
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tsn_core::{LinkSpeed, Nanoseconds, SchedulerParameters};
 use tsn_port::{Backend, Port};
 
+use super::gates::warn_of_what_never_runs;
 use super::pods::with_sources;
 use super::watch::clock_action;
 use super::{Node, WorkerHandle};
@@ -140,6 +141,7 @@ impl<B: Backend> Node<B> {
         let mut clock_monitor = ClockMonitor::new(clock.holdover.as_duration());
         let clock_status = clock_monitor.sample();
         let compiled_gates = compile_gates("gate-parameters", &gates, &compiled.names)?;
+        warn_of_what_never_runs(&compiled_gates);
         let (commands, command_receiver) = crossbeam_channel::bounded(COMMANDS);
         let (retired_sender, retired) = crossbeam_channel::bounded(RETIRED);
         let waker = Waker::new().map_err(|cause| StartError::Resources(cause.into()))?;
