@@ -1,0 +1,113 @@
+//! The command line of the node daemon.
+
+mod apply;
+mod pods;
+mod status;
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand, ValueEnum};
+use hyper::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tsn_userspace::control::client::request;
+
+/// Speaks to tsnd: applies a configuration while traffic runs, and shows what the daemon does.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    context: Context,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What all commands have in common.
+#[derive(Debug, clap::Args)]
+struct Context {
+    /// The daemon's control socket.
+    #[arg(long, global = true, default_value = "/run/tsnd/control.sock")]
+    control: PathBuf,
+    /// Text for people, JSON for machines.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Applies the gates and pods of a configuration file to the running daemon.
+    ///
+    /// The file is checked as a whole before any of it takes effect. A running gate control list stays in force until
+    /// the new one's start. Pods that the file does not name stay.
+    Apply(apply::Options),
+    /// Shows clock, uplink, gates and classes.
+    Status,
+    /// Shows the pods and their streams.
+    Pods,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<ExitCode> {
+    let Arguments { context, command } = Arguments::parse();
+    match command {
+        Command::Apply(options) => apply::run(options, &context).await?,
+        Command::Status => status::run(&context).await?,
+        Command::Pods => pods::run(&context).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Context {
+    /// Asks the daemon.
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        request(&self.control, Method::GET, path, Vec::new()).await
+    }
+
+    /// Writes an answer as the user wants it.
+    fn print<T: Serialize>(
+        &self,
+        answer: &T,
+        text: impl Fn(&T) -> Result<String, std::fmt::Error>,
+    ) -> Result<()> {
+        use std::io::Write as _;
+        let text = match self.output {
+            Output::Text => text(answer)?,
+            Output::Json => serde_json::to_string_pretty(answer)? + "\n",
+        };
+        match std::io::stdout().write_all(text.as_bytes()) {
+            // The reader, such as `head`, has seen enough.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => bail!("standard output: {error}"),
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+fn write_drops(
+    text: &mut String,
+    drops: &std::collections::BTreeMap<String, u64>,
+) -> Result<(), std::fmt::Error> {
+    let named: Vec<String> = drops
+        .iter()
+        .filter(|(_, n)| **n > 0)
+        .map(|(cause, n)| format!("{n} {cause}"))
+        .collect();
+    writeln!(
+        text,
+        "{}",
+        if named.is_empty() {
+            "none".to_owned()
+        } else {
+            named.join(", ")
+        }
+    )
+}

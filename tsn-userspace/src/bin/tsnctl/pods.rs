@@ -1,0 +1,65 @@
+//! `tsnctl pods`: the pods and their streams at one moment.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use tsn_userspace::control::api::PodStatus;
+
+use crate::{Context, write_drops};
+
+/// Asks the daemon, and shows them.
+pub async fn run(context: &Context) -> Result<()> {
+    let pods: Vec<PodStatus> = context.get("/v1/pods").await?;
+    context.print(&pods, |pods| pods_text(pods))
+}
+
+fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    for status in pods {
+        let state = match &status.waits_for {
+            None => "attached".to_owned(),
+            Some(reason) => format!("not attached: {reason}"),
+        };
+        writeln!(
+            text,
+            "{} ({} in {}): {state}",
+            status.pod.name,
+            status.pod.interface,
+            status.pod.netns.display()
+        )?;
+        write!(
+            text,
+            "  received {}, waiting {}, dropped: ",
+            status.received, status.waiting
+        )?;
+        write_drops(&mut text, &status.drops)?;
+        write!(text, "  kernel: ")?;
+        write_drops(&mut text, &status.kernel)?;
+        for (stream, selection) in status.streams.iter().zip(&status.pod.streams) {
+            let errors = &stream.launch_errors;
+            let mean_ns = errors
+                .sum_ns
+                .checked_div(errors.count() as i64)
+                .unwrap_or_default();
+            writeln!(
+                text,
+                "  {:<16} class {:<8} received {}, sent {}, late {}, stalled {}, refused {}, dropped {}, mean error {mean_ns} ns",
+                stream.name,
+                selection.traffic_class.to_string(),
+                stream.received,
+                stream.sent,
+                stream.sent_late,
+                stream.stalled,
+                stream.refused,
+                stream.dropped
+            )?;
+        }
+    }
+    if pods.is_empty() {
+        writeln!(
+            text,
+            "no pods; add them to the configuration, or POST /v1/pods"
+        )?;
+    }
+    Ok(text)
+}
