@@ -35,14 +35,31 @@ enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// Draw a report's data as one HTML page, and print its table
-    Report {
-        /// The data: JSON with the fields of `tsn_perf::report::Report`
-        data: PathBuf,
-        /// Where to write the page
-        #[arg(long, value_name = "FILE")]
-        html: PathBuf,
-    },
+    Report(ReportOptions),
+}
+
+/// Print a report's table, and draw it
+///
+/// The data are what `cargo xtask demo` leaves beside its report, or what your own tool writes.
+///
+///     tsn-perf report demo-report.json --html page.html --svg figures.svg --frames-csv frames.csv
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+struct ReportOptions {
+    /// The data: JSON with the fields of `tsn_perf::report::Report`
+    data: PathBuf,
+    /// Write one self-contained page: figures, tables and notes, light or dark as the reader's system is
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write the figures as one SVG document
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Write the table of figures as CSV: a line for each stream of each run
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Write the frames as CSV: a line for each
+    #[arg(long, value_name = "FILE")]
+    frames_csv: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -78,16 +95,32 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Listen { options, output } => {
             output.print(&listen::run(&options, &Stop::on_signals()?)?)
         }
-        Command::Report { data, html } => {
-            let text =
-                std::fs::read(&data).with_context(|| format!("cannot read {}", data.display()))?;
-            let report: Report = serde_json::from_slice(&text)
-                .with_context(|| format!("{} is not a report's data", data.display()))?;
-            std::fs::write(&html, report::html(&report))
-                .with_context(|| format!("cannot write {}", html.display()))?;
-            print_all(&report::table(&report))
-        }
+        Command::Report(options) => options.run(),
     }
+}
+
+impl ReportOptions {
+    fn run(&self) -> anyhow::Result<()> {
+        let data = self.data.display();
+        let text = std::fs::read(&self.data).with_context(|| format!("cannot read {data}"))?;
+        let report: Report = serde_json::from_slice(&text)
+            .with_context(|| format!("{data} is not a report's data"))?;
+        write(&self.html, || Ok(report::html(&report)))?;
+        write(&self.svg, || Ok(report::svg(&report)))?;
+        write(&self.csv, || Ok(report::figures_csv(&report)?))?;
+        write(&self.frames_csv, || Ok(report::frames_csv(&report)?))?;
+        print_all(&report::table(&report))
+    }
+}
+
+fn write(
+    file: &Option<PathBuf>,
+    text: impl FnOnce() -> anyhow::Result<String>,
+) -> anyhow::Result<()> {
+    let Some(file) = file else {
+        return Ok(());
+    };
+    std::fs::write(file, text()?).with_context(|| format!("cannot write {}", file.display()))
 }
 
 impl Output {

@@ -1,5 +1,7 @@
 //! The `report` command.
 
+mod sample;
+
 use std::process::Command;
 
 use tsn_perf::report::{Dot, Report, Run, StreamResult};
@@ -50,6 +52,36 @@ fn a_page_and_a_table_come_from_json() {
     let html = std::fs::read_to_string(page).unwrap();
     assert_eq!(html, tsn_perf::report::html(&report));
     assert!(html.contains("<title>A &lt;title&gt;</title>"));
+}
+
+#[test]
+fn figures_and_frames_come_as_files_of_their_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    let report = sample::report();
+    std::fs::write(file("data.json"), serde_json::to_vec(&report).unwrap()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tsn-perf"));
+    command.arg("report").arg(file("data.json"));
+    for (option, name) in [
+        ("--svg", "a.svg"),
+        ("--csv", "b.csv"),
+        ("--frames-csv", "c.csv"),
+    ] {
+        command.arg(option).arg(file(name));
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let read = |name: &str| std::fs::read_to_string(file(name)).unwrap();
+    let svg = read("a.svg");
+    assert!(svg.starts_with("<svg xmlns=") && svg.trim_end().ends_with("</svg>"));
+    let frames: usize = report
+        .runs
+        .iter()
+        .flat_map(|run| &run.streams)
+        .map(|stream| stream.frames.len())
+        .sum();
+    assert_eq!(read("c.csv").lines().count(), 1 + frames);
+    assert_eq!(read("b.csv").lines().count(), 1 + 2 * 3);
 }
 
 #[test]

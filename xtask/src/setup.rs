@@ -44,6 +44,10 @@ const TESTS: Group = Group {
     reason: "end-to-end tests: namespaces, unmodified programs as clients, captures",
     packages: &["iproute2", "ethtool", "isochron", "netsniff-ng", "python3"],
 };
+const BROWSER: Group = Group {
+    reason: "tests of pages: a browser that takes a screenshot",
+    packages: &["chromium", "fonts-dejavu-core"],
+};
 const FUZZING: Group = Group {
     reason: "fuzzing: libFuzzer is C++",
     packages: &["g++"],
@@ -78,7 +82,7 @@ pub fn run() -> anyhow::Result<()> {
     if linker.is_none() {
         groups.push(BPF_LINKER);
     }
-    groups.extend([TESTS, FUZZING]);
+    groups.extend([TESTS, BROWSER, FUZZING]);
 
     let installed = installed_packages(&groups)?;
     for group in &groups {

@@ -4,8 +4,9 @@ use std::fmt::{self, Write};
 
 use super::data::{Dot, GateRow, Report, Run, StreamResult};
 use super::density::Density;
+use super::figure::Figure;
 use super::marks::Marks;
-use super::plot::{LEFT, RIGHT, Scale, WIDTH, ticks};
+use super::plot::{LEFT, RIGHT, Scale, ticks};
 use super::text::{Count, Escaped, Microseconds, Shortened};
 
 const GATE_HEIGHT: f64 = 22.0;
@@ -29,9 +30,16 @@ impl Report {
         }
     }
 
-    fn phase_ns(&self, time_ns: u64) -> u64 {
+    /// Where in the cycle an instant lies, in ns.
+    pub(super) fn phase_ns(&self, time_ns: u64) -> u64 {
         let since = i128::from(time_ns) - i128::from(self.base_time_ns);
         since.rem_euclid(i128::from(self.phase_cycle_ns())) as u64
+    }
+
+    /// Whether a frame of this class arrived while its gate was closed.
+    pub(super) fn is_outside_gate(&self, class: u8, dot: &Dot) -> bool {
+        let phase_ns = self.phase_ns(dot.arrival_ns);
+        self.gate(class).is_some_and(|gate| !gate.is_open(phase_ns))
     }
 
     fn gate(&self, class: u8) -> Option<&GateRow> {
@@ -60,27 +68,16 @@ impl GateRow {
 
 /// Draws the figure. `colour_of` names the CSS class of a stream's colour.
 pub fn draw(
-    out: &mut impl Write,
     report: &Report,
     run: &Run,
     colour_of: impl Fn(&str) -> String,
-) -> fmt::Result {
+) -> Result<Figure, fmt::Error> {
     let lanes_top = TOP + report.gates.len() as f64 * GATE_HEIGHT + LANE_GAP;
     let bottom = lanes_top + run.streams.len() as f64 * (LANE_HEIGHT + LANE_GAP);
-    let cycle_ns = report.phase_cycle_ns();
     let x = Scale {
-        domain: (0.0, cycle_ns as f64),
+        domain: (0.0, report.phase_cycle_ns() as f64),
         range: (LEFT, RIGHT),
     };
-    writeln!(
-        out,
-        "<svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"Gates and arrivals by phase of the cycle\">",
-        bottom + 44.0
-    )?;
-    axis(out, &x, bottom)?;
-    for (index, gate) in report.gates.iter().enumerate() {
-        gate_row(out, gate, &x, TOP + index as f64 * GATE_HEIGHT)?;
-    }
     let arrivals = || {
         run.streams
             .iter()
@@ -94,18 +91,24 @@ pub fn draw(
         ),
         range: (4.0, LANE_HEIGHT - 4.0),
     };
-    for (index, stream) in run.streams.iter().enumerate() {
-        let top = lanes_top + index as f64 * (LANE_HEIGHT + LANE_GAP);
-        let lane = Lane {
-            report,
-            stream,
-            x,
-            time,
-            top,
-        };
-        lane.draw(out, &colour_of(&stream.name))?;
-    }
-    writeln!(out, "</svg>")
+    Figure::new("Gates and arrivals by phase of the cycle", |out| {
+        axis(out, &x, bottom)?;
+        for (index, gate) in report.gates.iter().enumerate() {
+            gate_row(out, gate, &x, TOP + index as f64 * GATE_HEIGHT)?;
+        }
+        for (index, stream) in run.streams.iter().enumerate() {
+            let top = lanes_top + index as f64 * (LANE_HEIGHT + LANE_GAP);
+            let lane = Lane {
+                report,
+                stream,
+                x,
+                time,
+                top,
+            };
+            lane.draw(out, &colour_of(&stream.name))?;
+        }
+        Ok(bottom + 44.0)
+    })
 }
 
 fn axis(out: &mut impl Write, x: &Scale, bottom: f64) -> fmt::Result {
@@ -301,10 +304,7 @@ impl Lane<'_> {
     }
 
     fn is_outside(&self, dot: &Dot) -> bool {
-        let phase_ns = self.report.phase_ns(dot.arrival_ns);
-        self.report
-            .gate(self.stream.class)
-            .is_some_and(|gate| !gate.is_open(phase_ns))
+        self.report.is_outside_gate(self.stream.class, dot)
     }
 }
 

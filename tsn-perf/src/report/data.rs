@@ -82,3 +82,10 @@ pub struct Dot {
     /// Whether the machine took the core away while it was under way.
     pub stalled: bool,
 }
+
+impl Dot {
+    /// Arrival less launch time, in ns; `None` without a launch time.
+    pub fn error_ns(&self) -> Option<i64> {
+        Some(self.arrival_ns.wrapping_sub(self.launch_time_ns?) as i64)
+    }
+}

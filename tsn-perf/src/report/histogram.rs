@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Write};
 
-use super::data::StreamResult;
-use super::plot::{LEFT, RIGHT, Scale, WIDTH, ticks};
+use super::data::{Dot, StreamResult};
+use super::figure::Figure;
+use super::plot::{LEFT, RIGHT, Scale, ticks};
 use super::text::{Count, SignedMicroseconds};
 
 const BINS: usize = 120;
@@ -17,15 +18,11 @@ const BEYOND: usize = 200;
 /// The axis covers at least this, so that a precise stream does not look like a wide one.
 const LEAST_SPAN_NS: i64 = 2_000;
 
-/// Draws the figure; nothing for a stream without launch times.
-pub fn draw(out: &mut impl Write, stream: &StreamResult, colour: &str) -> fmt::Result {
-    let mut errors_ns: Vec<i64> = stream
-        .frames
-        .iter()
-        .filter_map(|dot| Some(dot.arrival_ns.wrapping_sub(dot.launch_time_ns?) as i64))
-        .collect();
+/// Draws the figure; `None` for a stream without launch times.
+pub fn draw(stream: &StreamResult, colour: &str) -> Result<Option<Figure>, fmt::Error> {
+    let mut errors_ns: Vec<i64> = stream.frames.iter().filter_map(Dot::error_ns).collect();
     if errors_ns.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     errors_ns.sort_unstable();
     let (low, high) = axis_of(&errors_ns);
@@ -49,36 +46,34 @@ pub fn draw(out: &mut impl Write, stream: &StreamResult, colour: &str) -> fmt::R
         domain: (0.5_f64.log10(), (most as f64).log10()),
         range: (BOTTOM, TOP),
     };
+    Figure::new("Arrival less launch time", |out| {
+        axes(out, &x, &y, most)?;
+        bars(out, &counts, &y, colour)?;
+        if (low..high).contains(&0) {
+            launch_time(out, x.at(0.0))?;
+        }
+        beyond(
+            out,
+            (before, errors_ns[0]),
+            (after, errors_ns[errors_ns.len() - 1]),
+        )?;
+        Ok(BOTTOM + 44.0)
+    })
+    .map(Some)
+}
+
+fn launch_time(out: &mut impl Write, at: f64) -> fmt::Result {
+    let (class, beside) = if at < RIGHT - 100.0 {
+        ("", 6.0)
+    } else {
+        ("end", -6.0)
+    };
+    let (beside, baseline) = (at + beside, LAUNCH_ROW + 4.0);
     writeln!(
         out,
-        "<svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"Arrival less launch time\">",
-        BOTTOM + 44.0
-    )?;
-    axes(out, &x, &y, most)?;
-    bars(out, &counts, &y, colour)?;
-    if (low..high).contains(&0) {
-        let zero = x.at(0.0);
-        writeln!(
-            out,
-            "<path class=\"launch\" d=\"M{zero:.1} {LAUNCH_ROW}V{BOTTOM}\"/>"
-        )?;
-        let (class, beside) = if zero < RIGHT - 100.0 {
-            ("", 6.0)
-        } else {
-            ("end", -6.0)
-        };
-        let (beside, baseline) = (zero + beside, LAUNCH_ROW + 4.0);
-        writeln!(
-            out,
-            "<text class=\"{class}\" x=\"{beside:.1}\" y=\"{baseline}\">launch time</text>"
-        )?;
-    }
-    beyond(
-        out,
-        (before, errors_ns[0]),
-        (after, errors_ns[errors_ns.len() - 1]),
-    )?;
-    writeln!(out, "</svg>")
+        "<path class=\"launch\" d=\"M{at:.1} {LAUNCH_ROW}V{BOTTOM}\"/>\n\
+         <text class=\"{class}\" x=\"{beside:.1}\" y=\"{baseline}\">launch time</text>"
+    )
 }
 
 /// Says how many frames lie beyond each end of the axis, and how far.
@@ -205,8 +200,7 @@ mod tests {
 
     #[test]
     fn a_stream_without_launch_times_has_no_figure() {
-        let mut svg = String::new();
-        draw(&mut svg, &StreamResult::default(), "s0").unwrap();
-        assert_eq!(svg, "");
+        let figure = draw(&StreamResult::default(), "s0").unwrap();
+        assert!(figure.is_none());
     }
 }

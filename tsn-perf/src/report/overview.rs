@@ -3,7 +3,9 @@
 use std::fmt::{self, Write};
 
 use super::data::Report;
-use super::plot::{RIGHT, Scale, WIDTH};
+use super::error_axis::ErrorAxis;
+use super::figure::Figure;
+use super::plot::RIGHT;
 use super::text::{Escaped, Shortened, SignedMicroseconds};
 use crate::distribution::Distribution;
 
@@ -12,82 +14,64 @@ const LEFT: f64 = 290.0;
 const TOP: f64 = 24.0;
 const HEADING_HEIGHT: f64 = 24.0;
 const ROW_HEIGHT: f64 = 24.0;
-/// The axis is linear up to a microsecond on both sides of the launch time, and logarithmic beyond.
-const LINEAR_NS: f64 = 1e3;
 
-/// Draws the figure; nothing if there are not several runs with timed streams to compare.
+/// Draws the figure; `None` if there are not several runs with timed streams to compare.
 pub fn draw(
-    out: &mut impl Write,
     report: &Report,
     colour_of: impl Fn(&str) -> String,
-) -> fmt::Result {
-    let all = report
-        .runs
-        .iter()
-        .flat_map(|run| &run.streams)
-        .filter_map(|stream| stream.error_ns);
-    let (low, high) = all.fold((0, 0), |(low, high), error: Distribution| {
-        (low.min(error.min), high.max(error.max))
-    });
+) -> Result<Option<Figure>, fmt::Error> {
     let is_timed = |run: &&super::Run| run.streams.iter().any(|stream| stream.error_ns.is_some());
     let runs: Vec<_> = report.runs.iter().filter(is_timed).collect();
     if runs.len() < 2 {
-        return Ok(());
+        return Ok(None);
     }
-    let rows = runs
-        .iter()
-        .flat_map(|run| &run.streams)
-        .filter(|stream| stream.error_ns.is_some());
-    let bottom = TOP + runs.len() as f64 * HEADING_HEIGHT + rows.count() as f64 * ROW_HEIGHT;
-    writeln!(
-        out,
-        "<figure>\n<figcaption><strong>How far from its launch time each stream arrived.</strong> \
-         Disc: the median; thick line: from there to p99; thin line: all frames. Linear up to 1 µs, \
-         logarithmic beyond.</figcaption>\n\
-         <svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"Comparison of the runs\">",
-        bottom + 44.0
-    )?;
-    let x = Scale {
-        domain: (position(low) - 0.2, position(high) + 0.2),
-        range: (LEFT, RIGHT),
+    let errors = || {
+        let streams = runs.iter().flat_map(|run| &run.streams);
+        streams.filter_map(|stream| stream.error_ns)
     };
-    axis(out, &x, bottom)?;
-    let mut top = TOP;
-    for run in runs {
-        let baseline = top + 17.0;
-        writeln!(
-            out,
-            "<text class=\"strong\" x=\"0\" y=\"{baseline}\">{}</text>",
-            Escaped(&run.name)
-        )?;
-        top += HEADING_HEIGHT;
-        for stream in &run.streams {
-            let Some(error) = stream.error_ns else {
-                continue;
-            };
-            let (label, baseline) = (LEFT - 10.0, top + 14.0);
-            let name = Shortened(&stream.name);
-            let (median, most) = (SignedMicroseconds(error.p50), SignedMicroseconds(error.max));
+    let low_ns = errors().map(|error| error.min).min().unwrap_or(0);
+    let high_ns = errors().map(|error| error.max).max().unwrap_or(0);
+    let bottom = TOP + runs.len() as f64 * HEADING_HEIGHT + errors().count() as f64 * ROW_HEIGHT;
+    Figure::new("Comparison of the runs", |out| {
+        let x = ErrorAxis::new(low_ns, high_ns, (LEFT, RIGHT));
+        x.draw(out, TOP, bottom)?;
+        let mut top = TOP;
+        for run in &runs {
+            let baseline = top + 17.0;
             writeln!(
                 out,
-                "<text class=\"label\" x=\"{label}\" y=\"{baseline}\">{name}: median {median}, max {most}</text>"
+                "<text class=\"strong\" x=\"0\" y=\"{baseline}\">{}</text>",
+                Escaped(&run.name)
             )?;
-            range(out, &x, &error, top + 10.0, &colour_of(&stream.name))?;
-            top += ROW_HEIGHT;
+            top += HEADING_HEIGHT;
+            for stream in &run.streams {
+                let Some(error) = stream.error_ns else {
+                    continue;
+                };
+                let (label, baseline) = (LEFT - 10.0, top + 14.0);
+                let name = Shortened(&stream.name);
+                let (median, most) = (SignedMicroseconds(error.p50), SignedMicroseconds(error.max));
+                writeln!(
+                    out,
+                    "<text class=\"label\" x=\"{label}\" y=\"{baseline}\">{name}: median {median}, max {most}</text>"
+                )?;
+                range(out, &x, &error, top + 10.0, &colour_of(&stream.name))?;
+                top += ROW_HEIGHT;
+            }
         }
-    }
-    writeln!(out, "</svg>\n</figure>")
+        Ok(bottom + 44.0)
+    })
+    .map(Some)
 }
 
 fn range(
     out: &mut impl Write,
-    x: &Scale,
+    x: &ErrorAxis,
     error: &Distribution,
     y: f64,
     colour: &str,
 ) -> fmt::Result {
-    let at = |value| x.at(position(value));
-    let (min, p50, p99, max) = (at(error.min), at(error.p50), at(error.p99), at(error.max));
+    let [min, p50, p99, max] = [error.min, error.p50, error.p99, error.max].map(|ns| x.at(ns));
     writeln!(
         out,
         "<path class=\"all {colour}\" d=\"M{min:.1} {y}H{max:.1}\"/>"
@@ -102,57 +86,10 @@ fn range(
     )
 }
 
-fn axis(out: &mut impl Write, x: &Scale, bottom: f64) -> fmt::Result {
-    let decades = |end: f64| end.abs().ceil() as u32;
-    let ticks = (1..=decades(x.domain.0)).map(|decade| -(10_i64.pow(decade + 2)));
-    let ticks = ticks
-        .chain([0])
-        .chain((1..=decades(x.domain.1)).map(|decade| 10_i64.pow(decade + 2)));
-    for tick in ticks {
-        let place = position(tick);
-        if place < x.domain.0 || place > x.domain.1 {
-            continue;
-        }
-        let (at, below) = (x.at(place), bottom + 16.0);
-        let class = if tick == 0 { "launch" } else { "grid" };
-        let label = (tick / 1000).to_string().replace('-', "\u{2212}");
-        writeln!(
-            out,
-            "<path class=\"{class}\" d=\"M{at:.1} {TOP}V{bottom}\"/>"
-        )?;
-        writeln!(
-            out,
-            "<text class=\"tick\" x=\"{at:.1}\" y=\"{below}\">{label}</text>"
-        )?;
-    }
-    let (middle, below) = ((LEFT + RIGHT) / 2.0, bottom + 36.0);
-    writeln!(
-        out,
-        "<text class=\"axis\" x=\"{middle}\" y=\"{below}\">arrival − launch time, µs</text>"
-    )
-}
-
-/// Where a value lies on the axis: 1 at a microsecond, and one more with each power of ten.
-fn position(value_ns: i64) -> f64 {
-    let size = value_ns.unsigned_abs() as f64 / LINEAR_NS;
-    let place = if size <= 1.0 {
-        size
-    } else {
-        1.0 + size.log10()
-    };
-    place.copysign(value_ns as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::{Run, StreamResult};
-
-    #[test]
-    fn positions_keep_the_sign_and_grow_by_one_each_decade() {
-        let positions = [-100_000, -1_000, 0, 500, 1_000, 10_000].map(position);
-        assert_eq!(positions, [-3.0, -1.0, 0.0, 0.5, 1.0, 2.0]);
-    }
 
     #[test]
     fn one_run_is_nothing_to_compare() {
@@ -168,13 +105,11 @@ mod tests {
             runs: vec![run.clone()],
             ..Report::default()
         };
-        let drawn = |report: &Report| {
-            let mut svg = String::new();
-            draw(&mut svg, report, |_| String::new()).unwrap();
-            svg
-        };
-        assert_eq!(drawn(&report), "");
+        let drawn = |report: &Report| draw(report, |_| String::new()).unwrap();
+        assert!(drawn(&report).is_none());
         report.runs.push(run);
-        assert_eq!(drawn(&report).matches("class=\"median ").count(), 2);
+        let mut svg = String::new();
+        drawn(&report).unwrap().write_inline(&mut svg).unwrap();
+        assert_eq!(svg.matches("class=\"median ").count(), 2);
     }
 }

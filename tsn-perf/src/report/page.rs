@@ -4,9 +4,10 @@ use std::fmt::{self, Write};
 
 use super::data::{Report, Run, StreamResult};
 use super::text::{Count, Escaped, Microseconds, SignedMicroseconds};
-use super::{cycle, figures, histogram, overview};
+use super::{cdf, cycle, figures, histogram, overview};
 
-const STYLE: &str = include_str!("style.css");
+/// Of the page and of the SVG document.
+pub(super) const STYLE: &str = include_str!("style.css");
 /// How many colours of streams the style sheet has: s0 and so on.
 const COLOURS: usize = 6;
 
@@ -49,8 +50,27 @@ fn page(out: &mut impl Write, report: &Report) -> fmt::Result {
             "<p class=\"facts\">Cycle {cycle} µs, base time {base} ns TAI.</p>"
         )?;
     }
-    let colour_of = |name: &str| format!("s{}", report.stream_index(name) % COLOURS);
-    overview::draw(out, report, colour_of)?;
+    let colour_of = |name: &str| colour_of(report, name);
+    if let Some(figure) = overview::draw(report, colour_of)? {
+        writeln!(
+            out,
+            "<figure>\n<figcaption><strong>How far from its launch time each stream arrived.</strong> \
+             Disc: the median; thick line: from there to p99; thin line: all frames. Linear up to 1 µs, \
+             logarithmic beyond.</figcaption>"
+        )?;
+        figure.write_inline(out)?;
+        writeln!(out, "</figure>")?;
+    }
+    if let Some(figure) = cdf::draw(report, colour_of)? {
+        writeln!(
+            out,
+            "<figure>\n<figcaption><strong>How many frames had arrived so long after their launch time.</strong> \
+             A steep line at the launch time is punctual. The vertical scale stretches both ends, so that one frame \
+             in a thousand is seen; stalled frames are left out.</figcaption>"
+        )?;
+        figure.write_inline(out)?;
+        writeln!(out, "</figure>")?;
+    }
     for run in &report.runs {
         section(out, report, run, colour_of)?;
     }
@@ -89,15 +109,18 @@ fn section(
         )?;
     }
     writeln!(out, "{LEGEND}")?;
-    cycle::draw(out, report, run, colour_of)?;
+    cycle::draw(report, run, colour_of)?.write_inline(out)?;
     writeln!(out, "</figure>")?;
-    for stream in run.streams.iter().filter(|stream| stream.is_timed()) {
+    for stream in &run.streams {
         timing(out, stream, &colour_of(&stream.name))?;
     }
     writeln!(out, "</section>")
 }
 
 fn timing(out: &mut impl Write, stream: &StreamResult, colour: &str) -> fmt::Result {
+    let Some(figure) = histogram::draw(stream, colour)? else {
+        return Ok(());
+    };
     let name = Escaped(&stream.name);
     write!(
         out,
@@ -112,7 +135,7 @@ fn timing(out: &mut impl Write, stream: &StreamResult, colour: &str) -> fmt::Res
         )?;
     }
     writeln!(out, "</figcaption>")?;
-    histogram::draw(out, stream, colour)?;
+    figure.write_inline(out)?;
     writeln!(out, "</figure>")
 }
 
@@ -144,6 +167,11 @@ fn notes(out: &mut impl Write, report: &Report) -> fmt::Result {
         )?;
     }
     writeln!(out, "</ul>\n</section>")
+}
+
+/// The CSS class of a stream's colour.
+pub(super) fn colour_of(report: &Report, stream: &str) -> String {
+    format!("s{}", report.stream_index(stream) % COLOURS)
 }
 
 impl Report {

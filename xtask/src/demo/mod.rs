@@ -29,8 +29,9 @@ pub struct Options {
     /// A table, or a JSON array with one object per run and stream and nothing else.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
-    /// Where the report goes.
-    #[arg(long, value_name = "FILE", default_value = "demo-report.html")]
+    /// Where the report goes. Beside it, under the same name: its figures (.svg), its table (.csv), and its data
+    /// (.json), which `tsn-perf report` draws again.
+    #[arg(long, value_name = "FILE", default_value = "demo-report.html", value_parser = html_file)]
     report: PathBuf,
 }
 
@@ -88,14 +89,36 @@ pub fn run(options: &Options) -> Result<()> {
         runs,
         notes: notes(&spin, conditions.tolerance_ns),
     };
-    fs::write(&options.report, report::html(&report))
-        .with_context(|| format!("write {}", options.report.display()))?;
+    let files = [
+        ("html", report::html(&report)),
+        ("svg", report::svg(&report)),
+        ("csv", report::figures_csv(&report)?),
+        ("json", serde_json::to_string(&report)?),
+    ];
+    for (extension, text) in files {
+        let file = options.report.with_extension(extension);
+        fs::write(&file, text).with_context(|| format!("write {}", file.display()))?;
+    }
     match options.output {
         Output::Table => println!("{}", report::table(&report)),
         Output::Json => println!("{}", json::rows(&report.runs)?),
     }
-    eprintln!("report: {}", options.report.display());
+    eprintln!(
+        "report: {}",
+        options
+            .report
+            .with_extension("{html,svg,csv,json}")
+            .display()
+    );
     Ok(())
+}
+
+fn html_file(path: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(path);
+    match path.extension() {
+        Some(extension) if extension == "html" => Ok(path),
+        _ => Err("the report is a page; give a name that ends in .html".to_owned()),
+    }
 }
 
 /// What the wire adds to a frame's way, on either side of a gate's edge: the bare loop's median.
