@@ -42,7 +42,8 @@ fn document(text: &str) -> String {
 }
 
 fuzz_target!(|text: &str| {
-    match config::Configuration::from_yaml(&document(text)) {
+    let document = document(text);
+    match config::Configuration::from_yaml(&document) {
         Ok(configuration) => {
             let json =
                 serde_json::to_string(&configuration).expect("a configuration can be written");
@@ -53,6 +54,13 @@ fuzz_target!(|text: &str| {
             );
             again.check().expect("what was checked once is good");
         }
-        Err(error) => assert!(!error.to_string().is_empty()),
+        Err(error) => {
+            assert!(!error.reason.is_empty());
+            let line = document
+                .split(['\n', '\r'])
+                .nth(error.position.line as usize - 1);
+            let columns = line.expect("the line is in the document").chars().count() as u64;
+            assert!(error.position.column <= columns + 1, "{error}");
+        }
     }
 });

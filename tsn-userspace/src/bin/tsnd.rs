@@ -85,10 +85,7 @@ fn main() -> Result<()> {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
-    let text = std::fs::read_to_string(&arguments.config)
-        .with_context(|| format!("--config {}: cannot be read", arguments.config.display()))?;
-    let configuration = Configuration::from_yaml(&text)
-        .with_context(|| format!("--config {}", arguments.config.display()))?;
+    let configuration = Configuration::from_file(&arguments.config)?;
     // A page fault in the worker is a stall. Without the right to lock memory the daemon works all the same.
     if let Err(error) = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE) {
         tracing::warn!(%error, "memory is not locked; give CAP_IPC_LOCK or raise `ulimit -l`");

@@ -1,10 +1,13 @@
 //! The configuration file: one YAML document in the words of IEEE 802.1Q.
 //!
-//! [`Configuration::from_yaml`] reads and checks it; nothing of a file that has an error takes effect. The same types
+//! [`Configuration::from_file`] reads and checks it; nothing of a file that has an error takes effect. The same types
 //! are the bodies of the control API.
 
 mod compile;
+mod faults;
+mod locate;
 mod pod;
+mod text;
 mod units;
 mod uplink;
 
@@ -15,34 +18,12 @@ pub use compile::{
     CompiledGates, CompiledPod, CompiledUplink, Treatment, compile_gates, compile_pod,
     compile_uplink,
 };
+pub use faults::{ConfigurationError, Faults};
+pub use locate::{Position, Positions};
 pub use pod::{LateAction, LaunchTimeUse, Match, Pod, PortRange, StreamSelection};
+pub use text::{FileError, TextError};
 pub use units::{BaseTime, ClassReference, CycleTimeSetting, GateStatesValue, Interval};
 pub use uplink::{GateControlEntry, GateParameters, TrafficClassSettings, Uplink};
-
-/// Why a configuration is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigurationError {
-    /// The document is no YAML, or not of this shape; says line and column.
-    #[error("{0}")]
-    Shape(String),
-    /// A value is wrong; says where, the value, the limit and the way out.
-    #[error("{place}: {reason}")]
-    Value {
-        /// Path of the field, such as `uplinks[0].gate-parameters.admin-cycle-time`.
-        place: String,
-        /// What is wrong and what to do.
-        reason: String,
-    },
-}
-
-impl ConfigurationError {
-    pub(crate) fn value(place: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Value {
-            place: place.into(),
-            reason: reason.into(),
-        }
-    }
-}
 
 /// A node's configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -140,91 +121,97 @@ impl Default for ClockSettings {
 }
 
 impl Configuration {
-    /// Reads and checks a configuration file's text.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigurationError::Shape`] with line and column for text that is not of this shape,
-    /// [`ConfigurationError::Value`] with the field's path for a value that cannot be used.
-    pub fn from_yaml(text: &str) -> Result<Self, ConfigurationError> {
-        let configuration: Self =
-            serde_saphyr::from_str(text).map_err(|e| ConfigurationError::Shape(e.to_string()))?;
-        configuration.check()?;
-        Ok(configuration)
-    }
-
     /// Checks everything that can be checked without looking at the machine.
     ///
     /// # Errors
     ///
-    /// [`ConfigurationError::Value`] for the first value that cannot be used.
+    /// The first value that cannot be used.
     pub fn check(&self) -> Result<(), ConfigurationError> {
+        Faults::none_in(|faults| self.find_faults(faults))
+    }
+
+    /// All the values that cannot be used, but for those that may only follow from another one.
+    pub fn faults(&self) -> Vec<ConfigurationError> {
+        let mut faults = Faults::default();
+        self.find_faults(&mut faults);
+        faults.into_vec()
+    }
+
+    fn find_faults(&self, faults: &mut Faults) {
+        self.worker.find_faults(faults);
         let [uplink] = self.uplinks.as_slice() else {
-            return Err(ConfigurationError::value(
+            faults.add(
                 "uplinks",
                 format!(
                     "there are {}; a daemon serves one: run one tsnd for each device, each with its own \
                      --control, --pin-dir and --state-dir",
                     self.uplinks.len()
                 ),
-            ));
+            );
+            return;
         };
-        let compiled = compile_uplink("uplinks[0]", uplink)?;
+        let place = "uplinks[0]";
+        compile::check_link(place, uplink, faults);
+        let before = faults.count();
+        let classes = compile::compile_classes(place, uplink, faults);
+        if faults.count() > before {
+            return; // what refers to these classes cannot be judged
+        }
+        let gates = format!("{place}.gate-parameters");
+        compile::gates_in(&gates, &uplink.gate_parameters, &classes.names, faults);
         for (index, pod) in self.pods.iter().enumerate() {
             let place = format!("pods[{index}]");
             if self.pods[..index]
                 .iter()
                 .any(|other| other.name == pod.name)
             {
-                return Err(ConfigurationError::value(
+                faults.add(
                     format!("{place}.name"),
                     format!(
                         "`{}` is taken by an earlier pod; names are unique on a node",
                         pod.name
                     ),
-                ));
+                );
             }
-            compile_pod(&place, pod, &compiled.names)?;
+            compile::pod_in(&place, pod, &classes.names, faults);
         }
-        self.worker.check()
     }
 }
 
 impl WorkerSettings {
-    fn check(&self) -> Result<(), ConfigurationError> {
-        let field = |name: &str| format!("worker.{name}");
+    fn find_faults(&self, faults: &mut Faults) {
+        let mut wrong = |field: &str, reason: String| faults.add(format!("worker.{field}"), reason);
         if let Some(priority) = self.realtime_priority
             && !(1..=99).contains(&priority)
         {
-            return Err(ConfigurationError::value(
-                field("realtime-priority"),
+            wrong(
+                "realtime-priority",
                 format!("{priority} is no SCHED_FIFO priority; 1 to 99, or leave it out"),
-            ));
+            );
         }
         if !(1_000_000..=10_000_000_000).contains(&self.heartbeat_timeout.ns) {
-            return Err(ConfigurationError::value(
-                field("heartbeat-timeout"),
+            wrong(
+                "heartbeat-timeout",
                 format!("{} ns is outside 1ms to 10s", self.heartbeat_timeout.ns),
-            ));
+            );
         }
         if !(1_000..=1_000_000).contains(&self.stall_threshold.ns) {
-            return Err(ConfigurationError::value(
-                field("stall-threshold"),
+            wrong(
+                "stall-threshold",
                 format!("{} ns is outside 1us to 1ms", self.stall_threshold.ns),
-            ));
+            );
         }
         if ![2_048, 4_096].contains(&self.frame_buffer_bytes) {
-            return Err(ConfigurationError::value(
-                field("frame-buffer-bytes"),
+            wrong(
+                "frame-buffer-bytes",
                 format!("{} is neither 2048 nor 4096", self.frame_buffer_bytes),
-            ));
+            );
         }
         if !(2_048..=1_048_576).contains(&self.frame_buffers) {
-            return Err(ConfigurationError::value(
-                field("frame-buffers"),
+            wrong(
+                "frame-buffers",
                 format!("{} is outside 2048 to 1048576", self.frame_buffers),
-            ));
+            );
         }
-        Ok(())
     }
 }

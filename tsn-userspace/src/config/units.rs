@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use tsn_core::{CycleTime, Nanoseconds, TaiTime};
+use tsn_core::{CycleTime, Nanoseconds, TaiTime, TrafficClass};
 
 const UNITS: [(&str, u64); 5] = [
     ("ns", 1),
@@ -288,6 +288,20 @@ pub enum ClassReference {
     Number(u8),
     /// The `name` of one of the uplink's traffic classes.
     Name(String),
+}
+
+impl ClassReference {
+    /// The class that is meant on an uplink whose classes have these names; `None` if there is none.
+    pub fn resolve(&self, names: &[Option<String>; 8]) -> Option<TrafficClass> {
+        let number = match self {
+            Self::Number(number) => Some(*number),
+            Self::Name(wanted) => names
+                .iter()
+                .position(|name| name.as_deref() == Some(wanted))
+                .map(|number| number as u8),
+        };
+        number.and_then(TrafficClass::new)
+    }
 }
 
 impl fmt::Display for ClassReference {

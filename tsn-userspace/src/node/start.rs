@@ -88,7 +88,11 @@ impl<B: Backend> Node<B> {
             clock,
         } = configuration;
         let Some(uplink) = uplinks.into_iter().next() else {
-            return Err(ConfigurationError::value("uplinks", "there is none").into());
+            return Err(ConfigurationError {
+                place: "uplinks".to_owned(),
+                reason: "there is none".to_owned(),
+            }
+            .into());
         };
         let mut compiled = compile_uplink("uplinks[0]", &uplink)?;
         let mut gates = uplink.gate_parameters.clone();

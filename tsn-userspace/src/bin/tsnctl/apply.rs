@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use hyper::Method;
 use tsn_userspace::clock::tai_now;
 use tsn_userspace::config::{Configuration, Interval};
@@ -25,10 +25,7 @@ pub struct Options {
 /// Applies the file, and says what that did.
 pub async fn run(options: Options, context: &Context) -> Result<()> {
     let Options { file, at } = options;
-    let text = std::fs::read_to_string(&file)
-        .with_context(|| format!("{}: cannot be read", file.display()))?;
-    let configuration =
-        Configuration::from_yaml(&text).with_context(|| file.display().to_string())?;
+    let configuration = Configuration::from_file(&file)?;
     let path = match at {
         Some(at) => format!("/v1/configuration?at-ns={at}"),
         None => "/v1/configuration".to_owned(),

@@ -1,0 +1,186 @@
+//! Pods: from what is matched to rules, from what is wanted to treatments.
+
+use tsn_common::{MAX_RULES, Rule, RuleFields};
+use tsn_core::{LateAction as CoreLateAction, LatePolicy, TrafficClass};
+use tsn_port::PodAttachment;
+
+use super::super::{ConfigurationError, Faults, LateAction, LaunchTimeUse, Match, Pod};
+use super::{check_device_name, resolve};
+
+/// How frames of one stream are treated.
+#[derive(Debug, Clone, Copy)]
+pub struct Treatment {
+    /// The queue.
+    pub class: TrafficClass,
+    /// What a launch time means.
+    pub launch_time: LaunchTimeUse,
+    /// What is late, and what becomes of it.
+    pub late: LatePolicy,
+}
+
+/// A pod as the backend and the worker take it.
+#[derive(Debug)]
+pub struct CompiledPod {
+    /// For the backend.
+    pub attachment: PodAttachment,
+    /// For the worker: one for each of the attachment's rules.
+    pub treatments: Vec<Treatment>,
+}
+
+/// Checks a pod against the uplink that it uses. `place` is its path in the document, for errors.
+///
+/// # Errors
+///
+/// The first value that cannot be used.
+pub fn compile_pod(
+    place: &str,
+    pod: &Pod,
+    names: &[Option<String>; 8],
+) -> Result<CompiledPod, ConfigurationError> {
+    Faults::none_in(|faults| pod_in(place, pod, names, faults))
+}
+
+pub fn pod_in(
+    place: &str,
+    pod: &Pod,
+    names: &[Option<String>; 8],
+    faults: &mut Faults,
+) -> CompiledPod {
+    let name_is_safe = !pod.name.is_empty()
+        && pod.name.len() <= 63
+        && !pod.name.starts_with('.')
+        && pod
+            .name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if !name_is_safe {
+        faults.add(
+            format!("{place}.name"),
+            format!(
+                "`{}`; 1 to 63 letters, digits, `-`, `_` and `.`, not beginning with `.`",
+                pod.name
+            ),
+        );
+    }
+    if !pod.netns.is_absolute() {
+        faults.add(
+            format!("{place}.netns"),
+            format!(
+                "`{}` is no absolute path; such as /var/run/netns/pod1",
+                pod.netns.display()
+            ),
+        );
+    }
+    check_device_name(&format!("{place}.interface"), &pod.interface, faults);
+    if !(1..=65_536).contains(&pod.frame_quota) {
+        faults.add(
+            format!("{place}.frame-quota"),
+            format!("{} frames; 1 to 65536", pod.frame_quota),
+        );
+    }
+    if !(1..=MAX_RULES).contains(&pod.streams.len()) {
+        faults.add(
+            format!("{place}.streams"),
+            format!("there are {}; 1 to {MAX_RULES}", pod.streams.len()),
+        );
+    }
+    let mut rules = Vec::with_capacity(pod.streams.len());
+    let mut treatments = Vec::with_capacity(pod.streams.len());
+    for (index, stream) in pod.streams.iter().enumerate() {
+        let place = format!("{place}.streams[{index}]");
+        if stream.name.is_empty() || pod.streams[..index].iter().any(|s| s.name == stream.name) {
+            faults.add(
+                format!("{place}.name"),
+                format!(
+                    "`{}` is empty or taken; names are unique in a pod",
+                    stream.name
+                ),
+            );
+        }
+        let class = resolve(
+            &format!("{place}.traffic-class"),
+            &stream.traffic_class,
+            names,
+            faults,
+        )
+        .unwrap_or(TrafficClass::ALL[0]); // of a pod that is refused
+        rules.push(rule(
+            &format!("{place}.match"),
+            &stream.selector,
+            class,
+            faults,
+        ));
+        treatments.push(Treatment {
+            class,
+            launch_time: stream.launch_time,
+            late: LatePolicy {
+                tolerance: stream.late_tolerance.into(),
+                action: match stream.late {
+                    LateAction::Drop => CoreLateAction::Drop,
+                    LateAction::Send => CoreLateAction::Send,
+                },
+            },
+        });
+    }
+    CompiledPod {
+        attachment: PodAttachment {
+            name: pod.name.clone(),
+            netns: pod.netns.clone(),
+            interface: pod.interface.clone(),
+            rules,
+        },
+        treatments,
+    }
+}
+
+fn rule(place: &str, selector: &Match, class: TrafficClass, faults: &mut Faults) -> Rule {
+    let mut rule = Rule {
+        traffic_class: class.as_u8(),
+        ..Rule::default()
+    };
+    let mut wrong = |field: &str, value: u32, limits: &str| {
+        faults.add(format!("{place}.{field}"), format!("{value}; {limits}"));
+    };
+    if let Some(ethertype) = selector.ethertype {
+        if ethertype < 0x600 {
+            wrong(
+                "ethertype",
+                ethertype.into(),
+                "an EtherType is 0x600 or more",
+            );
+        }
+        rule.fields |= RuleFields::ETHERTYPE;
+        rule.ethertype = ethertype;
+    }
+    if let Some(vlan_id) = selector.vlan_id {
+        if vlan_id > 4094 {
+            wrong("vlan-id", vlan_id.into(), "0 to 4094");
+        }
+        rule.fields |= RuleFields::VLAN_ID;
+        rule.vlan_id = vlan_id;
+    }
+    if let Some(pcp) = selector.pcp {
+        if pcp > 7 {
+            wrong("pcp", pcp.into(), "0 to 7");
+        }
+        rule.fields |= RuleFields::PCP;
+        rule.pcp = pcp;
+    }
+    if let Some(dscp) = selector.dscp {
+        if dscp > 63 {
+            wrong("dscp", dscp.into(), "0 to 63");
+        }
+        rule.fields |= RuleFields::DSCP;
+        rule.dscp = dscp;
+    }
+    if let Some(ports) = selector.udp_destination_port {
+        rule.fields |= RuleFields::UDP_PORT;
+        rule.udp_port_first = ports.first;
+        rule.udp_port_last = ports.last;
+    }
+    if let Some(priority) = selector.priority {
+        rule.fields |= RuleFields::PRIORITY;
+        rule.priority = priority;
+    }
+    rule
+}
