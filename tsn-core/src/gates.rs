@@ -2,11 +2,13 @@
 //! 8.6.9).
 
 mod phase;
+mod present;
 
 use crate::class::{GateStates, TrafficClass};
 use crate::schedule::{Schedule, Window};
 use crate::time::{Nanoseconds, TaiTime};
 use phase::{Cursor, Phase, Position};
+use present::Present;
 
 /// When a gate closes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -35,8 +37,8 @@ pub struct ConfigChange {
 /// the pending schedule from its ConfigChangeTime on. All queries take an instant and are right for
 /// any instant at or after the last call of [`Gates::advance`], [`Gates::configure`] or
 /// [`Gates::set_enabled`], however far ahead, as things are known now. They are also right for
-/// earlier instants, back to the last change of what is in force. Queries near the last `advance`
-/// cost a few table lookups.
+/// earlier instants, back to the last change of what is in force. From the last `advance` to the
+/// next event in the list they cost a load, elsewhere a few table lookups.
 #[derive(Debug)]
 pub struct Gates {
     admin_gate_states: GateStates,
@@ -46,6 +48,7 @@ pub struct Gates {
     retired: Option<Box<Schedule>>,
     config_change_time: Option<TaiTime>,
     config_change_error: u64,
+    present: Present,
 }
 
 #[derive(Debug)]
@@ -76,6 +79,7 @@ impl Gates {
             retired: None,
             config_change_time: None,
             config_change_error: 0,
+            present: Present::UNKNOWN,
         }
     }
 
@@ -100,6 +104,7 @@ impl Gates {
             .take()
             .or(self.pending.take().map(|pending| pending.schedule));
         self.make_pending(now, schedule);
+        self.present = Present::UNKNOWN;
         ConfigChange {
             config_change_time: self.config_change_time.unwrap_or(TaiTime::MAX),
             superseded,
@@ -117,6 +122,7 @@ impl Gates {
             return;
         }
         self.enabled = enabled;
+        self.present = Present::UNKNOWN;
         let now = now.as_nanos();
         if !enabled {
             if let Some(pending) = self.pending.take() {
@@ -139,35 +145,16 @@ impl Gates {
     /// Sets the gate states that are in force while no schedule is (AdminGateStates).
     pub fn set_admin_gate_states(&mut self, states: GateStates) {
         self.admin_gate_states = states;
+        self.present = Present::UNKNOWN;
     }
 
     /// Moves on to `now`: puts a pending schedule into force whose time has come, and makes lookups
     /// near `now` fast. The schedule that it retires is parked for [`Gates::take_retired`]; nothing
     /// is freed.
+    #[inline]
     pub fn advance(&mut self, now: TaiTime) {
-        if !self.enabled {
-            return;
-        }
-        let now = now.as_nanos();
-        if let Some(pending) = self
-            .pending
-            .take_if(|pending| pending.config_change_time <= now)
-        {
-            let cursor = Cursor {
-                cycle: pending.schedule.cycles.containing(now),
-                segment: 0,
-            };
-            let runs_from = pending.config_change_time;
-            let oper = Oper {
-                schedule: pending.schedule,
-                runs_from,
-                cursor,
-            };
-            self.retired = self.oper.replace(oper).map(|old| old.schedule);
-        }
-        let held_cycle = self.pending.as_ref().and_then(|pending| pending.held_cycle);
-        if let Some(oper) = self.oper.as_mut().filter(|oper| oper.runs_from <= now) {
-            oper.cursor.move_to(now, &oper.schedule, held_cycle);
+        if !self.present.contains(now.as_nanos()) {
+            self.move_on(now.as_nanos());
         }
     }
 
@@ -179,6 +166,7 @@ impl Gates {
             let base_time = oper.schedule.parameters().base_time;
             oper.runs_from = oper.runs_from.min(now.max(base_time).as_nanos());
         }
+        self.present = Present::UNKNOWN;
     }
 
     /// The schedule that an `advance` retired or a `set_enabled` cancelled, for the caller to free.
@@ -187,7 +175,15 @@ impl Gates {
     }
 
     /// The gate states at `t` (OperGateStates).
+    #[inline]
     pub fn states(&self, t: TaiTime) -> GateStates {
+        if self.present.contains(t.as_nanos()) {
+            return self.present.states;
+        }
+        self.find_states(t)
+    }
+
+    fn find_states(&self, t: TaiTime) -> GateStates {
         match self.phase(t.as_nanos()) {
             Phase::Admin { .. } => self.admin_gate_states,
             Phase::Running {
@@ -222,28 +218,43 @@ impl Gates {
     }
 
     /// The first instant after `t` at which the gate of `class` is in another state than at `t`.
+    #[inline]
     pub fn next_change(&self, class: TrafficClass, t: TaiTime) -> Option<TaiTime> {
-        let before = self.states(t).is_open(class);
-        let mut t = t.as_nanos();
+        if self.present.contains(t.as_nanos()) {
+            return self.present.next_change(class);
+        }
+        self.find_change(class, t.as_nanos())
+            .map(TaiTime::from_nanos)
+    }
+
+    fn find_change(&self, class: TrafficClass, mut t: u64) -> Option<u64> {
+        let before = self.find_states(TaiTime::from_nanos(t)).is_open(class);
         loop {
             let phase = self.phase(t);
             let until = phase.until();
             if let Some(change) = phase.next_change(class, t)
                 && until.is_none_or(|until| change < until)
             {
-                return Some(TaiTime::from_nanos(change));
+                return Some(change);
             }
             t = until?;
-            if self.states(TaiTime::from_nanos(t)).is_open(class) != before {
-                return Some(TaiTime::from_nanos(t));
+            if self.find_states(TaiTime::from_nanos(t)).is_open(class) != before {
+                return Some(t);
             }
         }
     }
 
     /// The longest window of `class` in what is in force at `now` or comes after it. The one window
     /// in which two schedules meet is not taken into account.
+    #[inline]
     pub fn longest_window(&self, class: TrafficClass, now: TaiTime) -> Window {
-        let now = now.as_nanos();
+        if self.present.contains(now.as_nanos()) {
+            return self.present.window(class);
+        }
+        self.find_longest_window(class, now.as_nanos())
+    }
+
+    fn find_longest_window(&self, class: TrafficClass, now: u64) -> Window {
         let mut longest = Window::Never;
         if matches!(self.phase(now), Phase::Admin { .. }) && self.admin_gate_states.is_open(class) {
             longest = Window::Always;
@@ -263,7 +274,11 @@ impl Gates {
     }
 
     /// When something else comes into force than what is at `now`: the start of a schedule.
+    #[inline]
     pub fn next_phase(&self, now: TaiTime) -> Option<TaiTime> {
+        if self.present.contains(now.as_nanos()) {
+            return self.present.next_phase();
+        }
         self.phase(now.as_nanos()).until().map(TaiTime::from_nanos)
     }
 
@@ -293,6 +308,57 @@ impl Gates {
     pub fn config_pending(&self, t: TaiTime) -> bool {
         let waits = |pending: &Pending| !self.enabled || t.as_nanos() < pending.config_change_time;
         self.pending.as_ref().is_some_and(waits)
+    }
+
+    fn move_on(&mut self, now: u64) {
+        if let Some(pending) = self
+            .pending
+            .take_if(|pending| self.enabled && pending.config_change_time <= now)
+        {
+            let cursor = Cursor {
+                cycle: pending.schedule.cycles.containing(now),
+                segment: 0,
+            };
+            let runs_from = pending.config_change_time;
+            let oper = Oper {
+                schedule: pending.schedule,
+                runs_from,
+                cursor,
+            };
+            self.retired = self.oper.replace(oper).map(|old| old.schedule);
+        }
+        let held_cycle = self.pending.as_ref().and_then(|pending| pending.held_cycle);
+        let running = self
+            .oper
+            .as_mut()
+            .filter(|oper| self.enabled && oper.runs_from <= now);
+        let position = running.map(|oper| oper.cursor.move_to(now, &oper.schedule, held_cycle));
+
+        let mut present = std::mem::replace(&mut self.present, Present::UNKNOWN);
+        let until = self.phase(now).until();
+        if !present.is_phase_of(now) {
+            let windows = TrafficClass::ALL.map(|class| self.find_longest_window(class, now));
+            present.set_phase(now, until, windows);
+        }
+        match (&self.oper, position) {
+            (Some(oper), Some(position)) => {
+                let segments = &oper.schedule.segments;
+                let states = segments.states(position.segment);
+                present.set_states(now, position.end(segments), states, |class| {
+                    let change = position.next_change(segments, class);
+                    match until {
+                        Some(until) if change.is_none_or(|change| change >= until) => {
+                            self.find_change(class, now)
+                        }
+                        _ => change,
+                    }
+                });
+            }
+            _ => present.set_states(now, u64::MAX, self.admin_gate_states, |class| {
+                self.find_change(class, now)
+            }),
+        }
+        self.present = present;
     }
 
     fn make_pending(&mut self, now: u64, schedule: Box<Schedule>) {

@@ -75,6 +75,11 @@ impl Segments {
         self.offsets.partition_point(|start| *start <= offset) - 1
     }
 
+    /// The offset at which segment `index` ends; `None` for the last one of the cycle.
+    pub fn end(&self, index: usize) -> Option<u64> {
+        self.offsets.get(index + 1).copied()
+    }
+
     /// The gate states of segment `index`.
     pub fn states(&self, index: usize) -> GateStates {
         self.states[index]

@@ -3,6 +3,7 @@
 use crate::class::TrafficClass;
 use crate::cycle::Cycle;
 use crate::schedule::Schedule;
+use crate::segments::Segments;
 
 /// Where the last `advance` was, so that the next lookup need not search.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +34,8 @@ pub struct Position {
 }
 
 impl Cursor {
-    pub fn move_to(&mut self, now: u64, schedule: &Schedule, held_cycle: Option<u64>) {
+    /// Moves on to `now`, and gives its place in the schedule.
+    pub fn move_to(&mut self, now: u64, schedule: &Schedule, held_cycle: Option<u64>) -> Position {
         let position = Position::at(now, schedule, Some(self), held_cycle);
         if position.cycle_start != self.cycle.start {
             let following = schedule.cycles.following(&self.cycle);
@@ -44,6 +46,7 @@ impl Cursor {
             };
         }
         self.segment = position.segment;
+        position
     }
 }
 
@@ -68,6 +71,27 @@ impl Position {
             next_start,
             segment,
         }
+    }
+
+    /// The end of the segment; `u64::MAX` for the last one of a cycle that is held.
+    pub fn end(&self, segments: &Segments) -> u64 {
+        match segments.end(self.segment) {
+            Some(offset) => self.cycle_start.saturating_add(offset),
+            None => self.next_start.unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The first change of the gate of `class` after this segment began, as if the schedule never
+    /// ended.
+    pub fn next_change(&self, segments: &Segments, class: TrafficClass) -> Option<u64> {
+        let change = match segments.change(self.segment, class) {
+            Some(offset) => self.cycle_start.checked_add(offset),
+            None => {
+                let open = segments.states(self.segment).is_open(class);
+                self.next_start?.checked_add(segments.first(class, !open)?)
+            }
+        };
+        change.filter(|change| *change != u64::MAX)
     }
 }
 
@@ -102,19 +126,6 @@ impl Phase<'_> {
         else {
             return None;
         };
-        let Position {
-            cycle_start,
-            next_start,
-            segment,
-        } = Position::at(t, schedule, *cursor, *held_cycle);
-        let segments = &schedule.segments;
-        let change = match segments.change(segment, class) {
-            Some(offset) => cycle_start.checked_add(offset),
-            None => {
-                let open = segments.states(segment).is_open(class);
-                next_start?.checked_add(segments.first(class, !open)?)
-            }
-        };
-        change.filter(|change| *change != u64::MAX)
+        Position::at(t, schedule, *cursor, *held_cycle).next_change(&schedule.segments, class)
     }
 }
