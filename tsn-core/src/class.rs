@@ -59,6 +59,7 @@ impl GateStates {
     pub const ALL_CLOSED: GateStates = GateStates(0);
 
     /// Whether the gate of `class` is open.
+    #[inline]
     pub const fn is_open(self, class: TrafficClass) -> bool {
         self.0 & (1 << class.0) != 0
     }

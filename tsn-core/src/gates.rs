@@ -340,6 +340,7 @@ impl Gates {
             let windows = TrafficClass::ALL.map(|class| self.find_longest_window(class, now));
             present.set_phase(now, until, windows);
         }
+        let find_change = |class| self.find_change(class, now).unwrap_or(u64::MAX);
         match (&self.oper, position) {
             (Some(oper), Some(position)) => {
                 let segments = &oper.schedule.segments;
@@ -347,16 +348,12 @@ impl Gates {
                 present.set_states(now, position.end(segments), states, |class| {
                     let change = position.next_change(segments, class);
                     match until {
-                        Some(until) if change.is_none_or(|change| change >= until) => {
-                            self.find_change(class, now)
-                        }
+                        Some(until) if change >= until => find_change(class),
                         _ => change,
                     }
                 });
             }
-            _ => present.set_states(now, u64::MAX, self.admin_gate_states, |class| {
-                self.find_change(class, now)
-            }),
+            _ => present.set_states(now, u64::MAX, self.admin_gate_states, find_change),
         }
         self.present = present;
     }

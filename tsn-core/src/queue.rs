@@ -14,6 +14,12 @@ pub(crate) struct Queued<F> {
     pub frame: F,
     pub stream: u32,
     pub length_bytes: u32,
+    pub terms: Terms,
+}
+
+/// What decides when a frame may be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
     /// How long the frame occupies the link.
     pub wire_time: Nanoseconds,
     pub launch: Launch,
@@ -54,7 +60,7 @@ impl QueueKind {
     pub const ALL: [QueueKind; 3] = [QueueKind::Launch, QueueKind::Deadline, QueueKind::Fifo];
 }
 
-impl<F> Queued<F> {
+impl Terms {
     /// The first instant at which the frame may be looked at.
     pub fn eligible_from(&self) -> TaiTime {
         match self.launch {
@@ -105,10 +111,16 @@ impl<F> ClassQueue<F> {
         self.free.len() == self.slots.len()
     }
 
-    /// Puts a frame in its queue; gives it back if the class is full.
-    pub fn push(&mut self, queued: Queued<F>) -> Result<(), Queued<F>> {
+    pub fn is_full(&self) -> bool {
+        self.free.is_empty()
+    }
+
+    /// Puts a frame in its queue, which must not be full.
+    #[inline]
+    pub fn push(&mut self, queued: Queued<F>) {
+        debug_assert!(!self.is_full());
         let Some(slot) = self.free.pop() else {
-            return Err(queued);
+            return;
         };
         self.arrivals += 1;
         let node = |time| {
@@ -118,24 +130,27 @@ impl<F> ClassQueue<F> {
                 slot,
             })
         };
-        match queued.launch {
+        match queued.terms.launch {
             Launch::At(time) => self.launch.push(node(time)),
             Launch::By(time) => self.deadline.push(node(time)),
             Launch::None => self.fifo.push_back(slot),
         }
         self.slots[slot as usize] = Some(queued);
-        Ok(())
     }
 
-    pub fn head(&self, kind: QueueKind) -> Option<&Queued<F>> {
+    #[inline]
+    pub fn head(&self, kind: QueueKind) -> Option<&Terms> {
         let slot = match kind {
             QueueKind::Launch => self.launch.peek()?.0.slot,
             QueueKind::Deadline => self.deadline.peek()?.0.slot,
             QueueKind::Fifo => *self.fifo.front()?,
         };
-        self.slots[slot as usize].as_ref()
+        self.slots[slot as usize]
+            .as_ref()
+            .map(|queued| &queued.terms)
     }
 
+    #[inline]
     pub fn pop(&mut self, kind: QueueKind) -> Option<Queued<F>> {
         let slot = match kind {
             QueueKind::Launch => self.launch.pop()?.0.slot,

@@ -1,5 +1,6 @@
 //! The scheduler of one port: what leaves when.
 
+mod classes;
 mod next_event;
 mod selection;
 
@@ -8,9 +9,10 @@ use crate::counters::{ClassCounters, DropCause};
 use crate::frame::{Arrival, Dropped, Launch, Refused};
 use crate::gates::{Close, ConfigChange, Gates, fits};
 use crate::link::LinkSpeed;
-use crate::queue::{ClassQueue, QueueKind, Queued};
+use crate::queue::{ClassQueue, QueueKind, Queued, Terms};
 use crate::schedule::{Schedule, Window};
 use crate::time::{Nanoseconds, TaiTime};
+use classes::ClassSet;
 
 /// Preamble and start delimiter (8), FCS (4) and inter-frame gap (12) of Ethernet, in octets.
 pub const ETHERNET_OVERHEAD_BYTES: u32 = 24;
@@ -20,6 +22,9 @@ const MIN_FRAME_BYTES: u32 = 60;
 
 /// Destination, source and EtherType: what a frame has beside its SDU, in octets.
 const HEADER_BYTES: u32 = 14;
+
+/// Earlier than all that is asked for.
+const UNKNOWN: TaiTime = TaiTime::from_nanos(0);
 
 /// What a scheduler is made from.
 #[derive(Clone, Debug)]
@@ -72,6 +77,11 @@ pub struct Scheduler<F> {
     margins: GateMargins,
     /// The link is occupied up to this instant.
     busy_until: TaiTime,
+    /// Before this instant nothing happens unless something arrives or is configured; zero if that
+    /// is not known.
+    quiet_until: TaiTime,
+    /// The classes that have frames queued.
+    occupied: ClassSet,
     classes: [Class<F>; TrafficClass::COUNT],
 }
 
@@ -93,6 +103,8 @@ impl<F> Scheduler<F> {
             per_frame_overhead_bytes: parameters.per_frame_overhead_bytes,
             margins: GateMargins::default(),
             busy_until: TaiTime::from_nanos(0),
+            quiet_until: UNKNOWN,
+            occupied: ClassSet::EMPTY,
             classes: parameters.classes.map(|class| Class {
                 queue: ClassQueue::new(class.capacity),
                 counters: ClassCounters::default(),
@@ -118,39 +130,34 @@ impl<F> Scheduler<F> {
         class.counters.received += 1;
         class.counters.received_bytes += u64::from(arrival.length_bytes);
 
-        let queued = Queued {
-            frame: arrival.frame,
-            stream: arrival.stream,
-            length_bytes: arrival.length_bytes,
+        let terms = Terms {
             wire_time,
             launch: arrival.launch,
             late: arrival.late,
         };
-        let outcome = match class.refusal(&queued, now, window) {
-            Some(cause) => Err((queued, cause)),
-            None => class
-                .queue
-                .push(queued)
-                .map_err(|queued| (queued, DropCause::QueueFull)),
-        };
-        match outcome {
-            Ok(()) => {
-                class.counters.queued += 1;
-                Ok(())
-            }
-            Err((queued, cause)) => {
-                class.counters.count_drop(cause);
-                Err(Refused {
-                    frame: queued.frame,
-                    cause,
-                })
-            }
+        if let Some(cause) = class.refusal(arrival.length_bytes, &terms, now, window) {
+            class.counters.count_drop(cause);
+            return Err(Refused {
+                frame: arrival.frame,
+                cause,
+            });
         }
+        class.counters.queued += 1;
+        class.queue.push(Queued {
+            frame: arrival.frame,
+            stream: arrival.stream,
+            length_bytes: arrival.length_bytes,
+            terms,
+        });
+        self.occupied.insert(arrival.class);
+        self.quiet_until = UNKNOWN;
+        Ok(())
     }
 
     /// Tells that the link is occupied longer than by what has departed: up to `until`.
     pub fn occupy(&mut self, until: TaiTime) {
         self.busy_until = self.busy_until.max(until);
+        self.quiet_until = UNKNOWN;
     }
 
     /// Tells when a departure was measured to end on the wire. An end after the gate's close is
@@ -163,18 +170,21 @@ impl<F> Scheduler<F> {
 
     /// Makes `schedule` the pending one: see [`Gates::configure`].
     pub fn configure(&mut self, now: TaiTime, schedule: Box<Schedule>) -> ConfigChange {
+        self.quiet_until = UNKNOWN;
         self.gates
             .configure(now - self.margins.after_open, schedule)
     }
 
     /// Enables or disables the gates: see [`Gates::set_enabled`].
     pub fn set_enabled(&mut self, now: TaiTime, enabled: bool) {
+        self.quiet_until = UNKNOWN;
         self.gates
             .set_enabled(now - self.margins.after_open, enabled);
     }
 
     /// Sets the gate states that are in force while no schedule is (AdminGateStates).
     pub fn set_admin_gate_states(&mut self, states: GateStates) {
+        self.quiet_until = UNKNOWN;
         self.gates.set_admin_gate_states(states);
     }
 
@@ -182,6 +192,7 @@ impl<F> Scheduler<F> {
     /// schedule goes on (see [`Gates::set_back`]).
     pub fn set_back(&mut self, now: TaiTime) {
         self.busy_until = self.busy_until.min(now);
+        self.quiet_until = UNKNOWN;
         self.gates.set_back(now - self.margins.after_open);
     }
 
@@ -194,24 +205,29 @@ impl<F> Scheduler<F> {
     /// the capacity of the queues.
     pub fn set_link_speed(&mut self, speed: LinkSpeed) {
         self.link_speed = speed;
+        self.quiet_until = UNKNOWN;
         let overhead = self.per_frame_overhead_bytes;
         for queued in self
             .classes
             .iter_mut()
             .flat_map(|class| class.queue.iter_mut())
         {
-            queued.wire_time = wire_time(speed, overhead, queued.length_bytes);
+            queued.terms.wire_time = wire_time(speed, overhead, queued.length_bytes);
         }
     }
 
     /// Keeps frames so far inside their gates' windows from now on. A frame that does not fit between
     /// the margins of its class's longest window is one that never fits.
     pub fn set_gate_margins(&mut self, margins: GateMargins) {
-        self.margins = margins;
+        if self.margins != margins {
+            self.margins = margins;
+            self.quiet_until = UNKNOWN;
+        }
     }
 
     /// Moves the gates on to the instant at which a frame's gate must be open if it is to start at
     /// `now`, and gives that instant.
+    #[inline]
     fn advance_gates(&mut self, now: TaiTime) -> TaiTime {
         let gate_now = now - self.margins.after_open;
         self.gates.advance(gate_now);
@@ -219,6 +235,7 @@ impl<F> Scheduler<F> {
     }
 
     /// The longest window of `class` between its margins.
+    #[inline]
     fn usable_window(&self, class: TrafficClass, gate_now: TaiTime) -> Window {
         match self.gates.longest_window(class, gate_now) {
             Window::Longest(window) => {
@@ -305,31 +322,47 @@ impl<F> Scheduler<F> {
         };
         counters.queued -= 1;
         counters.count_drop(cause);
+        self.left(class);
         dropped(Dropped {
             frame: queued.frame,
             class,
             stream: queued.stream,
-            launch: queued.launch,
+            launch: queued.terms.launch,
             cause,
         });
         true
     }
+
+    /// Notes that a frame has left the queue of `class`.
+    fn left(&mut self, class: TrafficClass) {
+        if self.classes[class.index()].queue.is_empty() {
+            self.occupied.remove(class);
+        }
+        self.quiet_until = UNKNOWN;
+    }
 }
 
 impl<F> Class<F> {
-    fn refusal(&self, queued: &Queued<F>, now: TaiTime, window: Window) -> Option<DropCause> {
-        let sdu_bytes = queued.length_bytes.saturating_sub(HEADER_BYTES);
+    fn refusal(
+        &self,
+        length_bytes: u32,
+        terms: &Terms,
+        now: TaiTime,
+        window: Window,
+    ) -> Option<DropCause> {
+        let sdu_bytes = length_bytes.saturating_sub(HEADER_BYTES);
         if self
             .queue_max_sdu_bytes
             .is_some_and(|limit| sdu_bytes > limit)
         {
             return Some(DropCause::SduTooLarge);
         }
-        if self.launch_time_required && queued.launch == Launch::None {
+        if self.launch_time_required && terms.launch == Launch::None {
             return Some(DropCause::MissingLaunchTime);
         }
-        match queued.drop_cause(now, window) {
+        match terms.drop_cause(now, window) {
             Some(DropCause::Late) => Some(DropCause::LaunchTimePast),
+            None if self.queue.is_full() => Some(DropCause::QueueFull),
             cause => cause,
         }
     }

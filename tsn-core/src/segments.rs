@@ -5,8 +5,8 @@ use crate::cycle::{Cycles, executed};
 use crate::schedule::{GateControlEntry, Window};
 use crate::time::Nanoseconds;
 
-/// Stands for "not in this cycle".
-const NONE: u64 = u64::MAX;
+/// Stands for "never".
+const NEVER: u64 = u64::MAX;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Segments {
@@ -14,12 +14,34 @@ pub(crate) struct Segments {
     /// neighbouring states are one segment; the last segment lasts to the end of the cycle.
     offsets: Vec<u64>,
     states: Vec<GateStates>,
-    /// Per segment and class: the offset at which the gate changes next within the cycle.
-    changes: Vec<[u64; TrafficClass::COUNT]>,
-    /// Per class: the first offset at which the gate is closed, and at which it is open.
-    first: [[u64; 2]; TrafficClass::COUNT],
+    /// Per segment: when each gate changes next.
+    changes: Vec<Changes>,
     windows: [Window; TrafficClass::COUNT],
     entries_never_run: usize,
+}
+
+/// When each gate first differs from its state in a segment, by class.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Changes {
+    /// Offsets from the start of a cycle; [`NEVER`] for a gate that never changes.
+    offsets: [u64; TrafficClass::COUNT],
+    /// A set bit: the offset is one of the next cycle.
+    wraps: u8,
+}
+
+impl Changes {
+    const NONE: Changes = Changes {
+        offsets: [NEVER; TrafficClass::COUNT],
+        wraps: 0,
+    };
+
+    /// The instant of the change of `class`, in a cycle that starts at `start` and is followed by
+    /// one that starts at `next_start`; `u64::MAX` for none.
+    pub fn instant(&self, class: TrafficClass, start: u64, next_start: u64) -> u64 {
+        let wraps = self.wraps & (1 << class.as_u8()) != 0;
+        let cycle_start = if wraps { next_start } else { start };
+        cycle_start.saturating_add(self.offsets[class.index()])
+    }
 }
 
 impl Segments {
@@ -45,17 +67,12 @@ impl Segments {
         }
         let mut segments = Segments {
             changes: next_changes(&offsets, &states),
-            first: [[NONE; 2]; TrafficClass::COUNT],
             windows: [Window::Never; TrafficClass::COUNT],
             entries_never_run: entries.len() - entries_run,
             offsets,
             states,
         };
         for class in TrafficClass::ALL {
-            let open_at_start = segments.states[0].is_open(class);
-            segments.first[class.index()][usize::from(open_at_start)] = 0;
-            segments.first[class.index()][usize::from(!open_at_start)] =
-                segments.change(0, class).unwrap_or(NONE);
             segments.windows[class.index()] = segments.find_longest_window(class, cycles.ceil());
         }
         segments
@@ -85,14 +102,9 @@ impl Segments {
         self.states[index]
     }
 
-    /// The offset at which the gate of `class` first differs from its state in segment `index`.
-    pub fn change(&self, index: usize, class: TrafficClass) -> Option<u64> {
-        Some(self.changes[index][class.index()]).filter(|offset| *offset != NONE)
-    }
-
-    /// The first offset of a cycle at which the gate of `class` is open, or closed.
-    pub fn first(&self, class: TrafficClass, open: bool) -> Option<u64> {
-        Some(self.first[class.index()][usize::from(open)]).filter(|offset| *offset != NONE)
+    /// When the gates change that are as they are in segment `index`.
+    pub fn changes(&self, index: usize) -> &Changes {
+        &self.changes[index]
     }
 
     /// The longest window of `class` in endless repetition.
@@ -106,14 +118,16 @@ impl Segments {
     }
 
     fn find_longest_window(&self, class: TrafficClass, cycle: u64) -> Window {
-        let (Some(_), Some(first_closed)) = (self.first(class, true), self.first(class, false))
-        else {
-            return if self.states[0].is_open(class) {
+        let open_at_start = self.states[0].is_open(class);
+        let first_change = self.changes[0].offsets[class.index()];
+        if first_change == NEVER {
+            return if open_at_start {
                 Window::Always
             } else {
                 Window::Never
             };
-        };
+        }
+        let first_closed = if open_at_start { first_change } else { 0 };
         let mut longest = 0;
         let mut opened = None;
         for (offset, states) in self.offsets.iter().zip(&self.states) {
@@ -131,16 +145,25 @@ impl Segments {
     }
 }
 
-fn next_changes(offsets: &[u64], states: &[GateStates]) -> Vec<[u64; TrafficClass::COUNT]> {
-    let mut changes = vec![[NONE; TrafficClass::COUNT]; offsets.len()];
-    for index in (0..offsets.len() - 1).rev() {
-        for class in TrafficClass::ALL {
-            let differs = states[index].is_open(class) != states[index + 1].is_open(class);
-            changes[index][class.index()] = if differs {
-                offsets[index + 1]
-            } else {
-                changes[index + 1][class.index()]
-            };
+fn next_changes(offsets: &[u64], states: &[GateStates]) -> Vec<Changes> {
+    let mut changes = vec![Changes::NONE; offsets.len()];
+    for class in TrafficClass::ALL {
+        let is_open = |index: usize| states[index].is_open(class);
+        // What the gate of a segment at the end of the cycle changes to, in the next cycle.
+        let first_with = |open: bool| {
+            let index = (0..offsets.len()).find(|index| is_open(*index) == open);
+            index.map_or(NEVER, |index| offsets[index])
+        };
+        let first = [first_with(false), first_with(true)];
+        let (mut offset, mut wraps) = (NEVER, true);
+        for index in (0..offsets.len()).rev() {
+            if index + 1 == offsets.len() {
+                offset = first[usize::from(!is_open(index))];
+            } else if is_open(index) != is_open(index + 1) {
+                (offset, wraps) = (offsets[index + 1], false);
+            }
+            changes[index].offsets[class.index()] = offset;
+            changes[index].wraps |= u8::from(wraps) << class.as_u8();
         }
     }
     changes

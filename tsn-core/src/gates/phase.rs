@@ -28,8 +28,8 @@ pub enum Phase<'a> {
 /// A place in a running schedule.
 pub struct Position {
     pub cycle_start: u64,
-    /// `None` in a cycle that is held until the schedule ends.
-    pub next_start: Option<u64>,
+    /// `u64::MAX` in a cycle that is held until the schedule ends.
+    pub next_start: u64,
     pub segment: usize,
 }
 
@@ -59,10 +59,10 @@ impl Position {
     ) -> Position {
         let hint = cursor.map_or(0, |cursor| cursor.segment);
         let (cycle_start, next_start) = match held_cycle {
-            Some(held) if held <= t => (held, None),
+            Some(held) if held <= t => (held, u64::MAX),
             _ => {
                 let cycle = cycle_at(t, schedule, cursor);
-                (cycle.start, Some(cycle.next_start))
+                (cycle.start, cycle.next_start)
             }
         };
         let segment = schedule.segments.find(t.saturating_sub(cycle_start), hint);
@@ -77,21 +77,15 @@ impl Position {
     pub fn end(&self, segments: &Segments) -> u64 {
         match segments.end(self.segment) {
             Some(offset) => self.cycle_start.saturating_add(offset),
-            None => self.next_start.unwrap_or(u64::MAX),
+            None => self.next_start,
         }
     }
 
-    /// The first change of the gate of `class` after this segment began, as if the schedule never
-    /// ended.
-    pub fn next_change(&self, segments: &Segments, class: TrafficClass) -> Option<u64> {
-        let change = match segments.change(self.segment, class) {
-            Some(offset) => self.cycle_start.checked_add(offset),
-            None => {
-                let open = segments.states(self.segment).is_open(class);
-                self.next_start?.checked_add(segments.first(class, !open)?)
-            }
-        };
-        change.filter(|change| *change != u64::MAX)
+    /// The first change of the gate of `class` after this place, as if the schedule never ended;
+    /// `u64::MAX` for none.
+    pub fn next_change(&self, segments: &Segments, class: TrafficClass) -> u64 {
+        let changes = segments.changes(self.segment);
+        changes.instant(class, self.cycle_start, self.next_start)
     }
 }
 
@@ -126,6 +120,7 @@ impl Phase<'_> {
         else {
             return None;
         };
-        Position::at(t, schedule, *cursor, *held_cycle).next_change(&schedule.segments, class)
+        let position = Position::at(t, schedule, *cursor, *held_cycle);
+        Some(position.next_change(&schedule.segments, class)).filter(|change| *change != u64::MAX)
     }
 }

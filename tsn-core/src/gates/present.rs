@@ -55,17 +55,19 @@ impl Present {
     }
 
     /// Notes the gate states at `now`, within the phase, which hold up to `until` or the end of the
-    /// phase, and when each gate changes.
+    /// phase, and when each gate changes (`u64::MAX`: never).
     pub fn set_states(
         &mut self,
         now: u64,
         until: u64,
         states: GateStates,
-        mut next_change: impl FnMut(TrafficClass) -> Option<u64>,
+        next_change: impl Fn(TrafficClass) -> u64,
     ) {
         (self.from, self.until) = (now, until.min(self.phase_until));
         self.states = states;
-        self.changes = TrafficClass::ALL.map(|class| next_change(class).unwrap_or(NEVER));
+        for class in TrafficClass::ALL {
+            self.changes[class.index()] = next_change(class);
+        }
     }
 
     #[inline]

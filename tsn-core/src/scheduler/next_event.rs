@@ -1,9 +1,9 @@
 //! When to look again.
 
-use super::Scheduler;
+use super::{Scheduler, UNKNOWN};
 use crate::class::TrafficClass;
 use crate::gates::Close;
-use crate::queue::{QueueKind, Queued};
+use crate::queue::{QueueKind, Terms};
 use crate::schedule::Window;
 use crate::time::{Nanoseconds, TaiTime};
 
@@ -20,18 +20,19 @@ impl<F> Scheduler<F> {
     /// `dequeue` at `now` sends or drops a frame, so that calling the two in turn always makes
     /// progress.
     pub fn next_event(&mut self, now: TaiTime) -> Option<TaiTime> {
+        if now < self.quiet_until {
+            return Some(self.quiet_until);
+        }
         self.advance_gates(now);
         let ready = now.max(self.busy_until);
         let mut earliest: Option<TaiTime> = None;
-        for class in TrafficClass::ALL {
-            if self.classes[class.index()].queue.is_empty() {
-                continue;
-            }
+        for class in self.occupied {
             earliest = earlier(earliest, self.class_event(class, ready));
             if earliest == Some(ready) {
                 break;
             }
         }
+        self.quiet_until = earliest.unwrap_or(UNKNOWN);
         earliest
     }
 
@@ -53,7 +54,7 @@ impl<F> Scheduler<F> {
     fn head_event(
         &self,
         class: TrafficClass,
-        head: &Queued<F>,
+        head: &Terms,
         window: Window,
         ready: TaiTime,
     ) -> Option<TaiTime> {

@@ -1,11 +1,11 @@
 //! Transmission selection (IEEE 802.1Q 8.6.8): strict priority among the classes that have a frame
 //! whose time has come, whose gate is open and which fits before the gate closes.
 
-use super::Scheduler;
+use super::{Class, Scheduler};
 use crate::class::TrafficClass;
 use crate::frame::{Departure, Dropped, Launch};
 use crate::gates::Close;
-use crate::queue::{QueueKind, Queued};
+use crate::queue::{QueueKind, Terms};
 use crate::schedule::Window;
 use crate::time::{Nanoseconds, TaiTime};
 
@@ -36,22 +36,19 @@ impl<F> Scheduler<F> {
         mut dropped: impl FnMut(Dropped<F>),
     ) -> Option<Departure<F>> {
         let gate_now = self.advance_gates(now);
-        if self.busy_until > now {
+        if now < self.busy_until || now < self.quiet_until {
             return None;
         }
         let open = self.gates.states(gate_now);
         let mut drops_left = MAX_DROPS_PER_CALL;
-        for class in TrafficClass::ALL.into_iter().rev() {
-            if self.classes[class.index()].queue.is_empty() {
-                continue;
-            }
+        for class in self.occupied {
             let window = self.usable_window(class, gate_now);
             if window == Window::Never {
                 self.discard_all(class, now, &mut drops_left, &mut dropped)
                     .ok()?;
             } else if open.is_open(class) {
                 let gate_close = self.gates.close_time(class, gate_now);
-                if let Some(queued) = self
+                if let Some(kind) = self
                     .select(
                         class,
                         now,
@@ -62,7 +59,7 @@ impl<F> Scheduler<F> {
                     )
                     .ok()?
                 {
-                    return Some(self.depart(class, queued, now, gate_close));
+                    return self.depart(class, kind, now, gate_close);
                 }
             }
         }
@@ -77,7 +74,7 @@ impl<F> Scheduler<F> {
         gate_close: Close,
         drops_left: &mut usize,
         dropped: &mut impl FnMut(Dropped<F>),
-    ) -> Result<Option<Queued<F>>, TooManyDrops> {
+    ) -> Result<Option<QueueKind>, TooManyDrops> {
         for kind in QueueKind::ALL {
             while let Some(head) = self.classes[class.index()].queue.head(kind) {
                 if head.eligible_from() > now {
@@ -87,7 +84,7 @@ impl<F> Scheduler<F> {
                     *drops_left = drops_left.checked_sub(1).ok_or(TooManyDrops)?;
                     self.discard(class, kind, cause, dropped);
                 } else if self.fits(now, head.wire_time, gate_close) {
-                    return Ok(self.classes[class.index()].queue.pop(kind));
+                    return Ok(Some(kind));
                 } else {
                     break;
                 }
@@ -119,34 +116,40 @@ impl<F> Scheduler<F> {
     fn depart(
         &mut self,
         class: TrafficClass,
-        queued: Queued<F>,
+        kind: QueueKind,
         now: TaiTime,
         gate_close: Close,
-    ) -> Departure<F> {
-        let late_by = queued
-            .launch
-            .time()
-            .map_or(Nanoseconds::ZERO, |time| now - time);
-        let end = now + queued.wire_time;
+    ) -> Option<Departure<F>> {
+        let Class {
+            queue, counters, ..
+        } = &mut self.classes[class.index()];
+        let queued = queue.pop(kind)?;
+        let Terms {
+            wire_time,
+            launch,
+            late,
+        } = queued.terms;
+        let late_by = launch.time().map_or(Nanoseconds::ZERO, |time| now - time);
+        let end = now + wire_time;
         self.busy_until = end;
 
-        let counters = &mut self.classes[class.index()].counters;
         counters.queued -= 1;
         counters.sent += 1;
         counters.sent_bytes += u64::from(queued.length_bytes);
-        if queued.launch != Launch::None && late_by > queued.late.tolerance {
+        if launch != Launch::None && late_by > late.tolerance {
             counters.sent_late += 1;
         }
-        Departure {
+        self.left(class);
+        Some(Departure {
             frame: queued.frame,
             class,
             stream: queued.stream,
             length_bytes: queued.length_bytes,
-            launch: queued.launch,
+            launch,
             start: now,
             end,
             gate_close,
             late_by,
-        }
+        })
     }
 }
