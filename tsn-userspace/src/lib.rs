@@ -7,10 +7,12 @@
 //! | [`node`] | the control plane: backend, pods, gates, clock |
 //! | [`control`] | the HTTP/JSON API over a unix socket, and its client |
 //! | [`metrics`] | what Prometheus reads |
+//! | [`capture`] | frames as they left, from the worker to a pcapng file |
 //! | [`clock`] | CLOCK_TAI, and whether it is synchronised |
 //! | [`device`] | link speed and link events |
 //! | [`state`] | what survives a restart |
 
+pub mod capture;
 pub mod clock;
 pub mod config;
 pub mod control;

@@ -13,6 +13,7 @@ use tsn_port::loopback::{self, LoopbackPort};
 use tsn_port::{Frame, Heartbeat, Port, Stamp, TimeBase};
 use tsn_userspace::clock::tai_now;
 use tsn_userspace::config::{Configuration, PollMode, compile_pod, compile_uplink};
+use tsn_userspace::worker::capture::{CaptureFilter, CaptureRecord, capture};
 use tsn_userspace::worker::command::{ClockAction, Command};
 use tsn_userspace::worker::pod::PodPort;
 use tsn_userspace::worker::sleep::Waker;
@@ -73,6 +74,11 @@ pods:
       - { name: rest, match: {}, traffic-class: 0 }
 ";
 
+const EVERYTHING: CaptureFilter = CaptureFilter {
+    pod: None,
+    stream: None,
+    classes: 0xff,
+};
 const WARM_UP: u64 = 500;
 const FRAMES: u64 = 5_000;
 const BOUND: Duration = Duration::from_secs(60);
@@ -108,6 +114,17 @@ fn exchange(pod: &mut LoopbackPort, wire: &mut LoopbackPort, frames: u64, timed:
         assert_eq!(arrived.bytes(), bytes);
         assert_eq!(arrived.bytes().as_ptr(), address, "the payload has moved");
     }
+}
+
+fn is_whole(record: &CaptureRecord) {
+    assert_eq!(record.length_bytes, 100);
+    assert_eq!(record.bytes.len(), 64);
+    assert!(
+        record
+            .launch
+            .time()
+            .is_some_and(|time| time < record.departure)
+    );
 }
 
 #[test]
@@ -164,6 +181,30 @@ fn the_worker_neither_allocates_nor_copies() {
     exchange(&mut sender, &mut wire, FRAMES, false);
     let calls = WORKER_CALLS.load(Ordering::Relaxed) - before;
     assert_eq!(calls, 0, "calls of the allocator for {} frames", 2 * FRAMES);
+
+    let (tap, reader) = capture(EVERYTHING, 64);
+    commands.send(Command::Capture(Some(tap))).unwrap();
+    exchange(&mut sender, &mut wire, WARM_UP, true);
+    let before = WORKER_CALLS.load(Ordering::Relaxed);
+    let mut captured = 0;
+    for _ in 0..5 {
+        exchange(&mut sender, &mut wire, FRAMES / 5, true);
+        while reader.read(is_whole).is_some() {
+            captured += 1;
+        }
+    }
+    let start = Instant::now();
+    while captured < FRAMES {
+        // The last one is on the wire before it is in the capture.
+        captured += u64::from(reader.read(is_whole).is_some());
+        assert!(start.elapsed() < BOUND, "{captured} of {FRAMES} captured");
+    }
+    let calls = WORKER_CALLS.load(Ordering::Relaxed) - before;
+    assert_eq!(
+        calls, 0,
+        "calls of the allocator for {FRAMES} captured frames"
+    );
+    assert_eq!(reader.missed(), 0);
 
     drop(commands);
     worker.join().unwrap();

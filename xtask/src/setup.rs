@@ -42,7 +42,14 @@ const BPF_LINKER: Group = Group {
 };
 const TESTS: Group = Group {
     reason: "end-to-end tests: namespaces, unmodified programs as clients, captures",
-    packages: &["iproute2", "ethtool", "isochron", "netsniff-ng", "python3"],
+    packages: &[
+        "iproute2",
+        "ethtool",
+        "isochron",
+        "netsniff-ng",
+        "python3",
+        "tshark",
+    ],
 };
 const BROWSER: Group = Group {
     reason: "tests of pages: a browser that takes a screenshot",

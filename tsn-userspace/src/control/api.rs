@@ -158,6 +158,9 @@ pub struct StreamStatus {
     pub stalled: u64,
     /// Departure − launch time of the others that have one.
     pub launch_errors: LaunchErrors,
+    /// Departure − launch time of largest magnitude in the last minute, in nanoseconds, also of frames that a stall
+    /// touched; absent if no frame with a launch time left.
+    pub worst_last_minute_ns: Option<i64>,
 }
 
 /// `GET /v1/stalls`: the latest stalls, oldest first.
@@ -244,7 +247,8 @@ impl PodStatus {
             .streams
             .iter()
             .zip(counters.streams)
-            .map(|(stream, counters)| StreamStatus {
+            .zip(counters.worst_last_minute_ns)
+            .map(|((stream, counters), worst_last_minute_ns)| StreamStatus {
                 name: stream.name.clone(),
                 received: counters.received,
                 refused: counters.refused,
@@ -253,6 +257,7 @@ impl PodStatus {
                 sent_late: counters.sent_late,
                 stalled: counters.stalled,
                 launch_errors: counters.launch_errors,
+                worst_last_minute_ns,
             });
         Self {
             attached: snapshot.is_some(),

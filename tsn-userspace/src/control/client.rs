@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -23,6 +23,17 @@ pub async fn request<T: DeserializeOwned>(
     path: &str,
     body: Vec<u8>,
 ) -> Result<T> {
+    let answer = open(socket, method, path, body).await?;
+    let body = answer.collect().await?.to_bytes();
+    serde_json::from_slice(&body).context("tsnd and tsnctl are of different versions")
+}
+
+/// Sends one request and gives the answer as it comes.
+///
+/// # Errors
+///
+/// As [`request`].
+pub async fn open(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> Result<Incoming> {
     let stream = UnixStream::connect(socket).await.with_context(|| {
         format!(
             "no tsnd listens on {}; is it running, and does --control name its socket?",
@@ -39,12 +50,13 @@ pub async fn request<T: DeserializeOwned>(
         .body(Full::new(Bytes::from(body)))?;
     let response = sender.send_request(request).await?;
     let status = response.status();
-    let body = response.into_body().collect().await?.to_bytes();
+    let body = response.into_body();
     if !status.is_success() {
+        let body = body.collect().await?.to_bytes();
         match serde_json::from_slice::<ApiError>(&body) {
             Ok(refused) => bail!("{}", refused.error),
             Err(_) => bail!("tsnd answered {status}: {}", String::from_utf8_lossy(&body)),
         }
     }
-    serde_json::from_slice(&body).context("tsnd and tsnctl are of different versions")
+    Ok(body)
 }

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path as UrlPath, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,9 +19,11 @@ use tokio::sync::Mutex;
 use tsn_port::Backend;
 
 use super::api::{ApiError, Applied, PodStatus, Stalls, Status};
+use crate::capture::line::CaptureLine;
+use crate::capture::stream::lines;
 use crate::config::{Configuration, GateParameters, Pod};
 use crate::metrics;
-use crate::node::{Node, NodeError};
+use crate::node::{CaptureRequest, Node, NodeError};
 
 /// The largest request body: a gate control list of 65536 entries fits.
 const MAX_BODY_BYTES: usize = 16 << 20;
@@ -37,6 +39,7 @@ pub fn router<B: Backend + 'static>(node: Shared<B>) -> Router {
         .route("/v1/gates", get(gates::<B>).put(change_gates::<B>))
         .route("/v1/configuration", put(apply::<B>))
         .route("/v1/stalls", get(stalls::<B>))
+        .route("/v1/capture", get(capture::<B>))
         .route("/v1/schema", get(schema))
         .route("/metrics", get(metrics_text::<B>))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -76,9 +79,11 @@ impl IntoResponse for NodeError {
     fn into_response(self) -> Response {
         let status = match &self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::PodExists(_) | Self::NeedsRestart(_) | Self::Worker(_) | Self::Buffers { .. } => {
-                StatusCode::CONFLICT
-            }
+            Self::PodExists(_)
+            | Self::NeedsRestart(_)
+            | Self::Worker(_)
+            | Self::Buffers { .. }
+            | Self::CaptureRuns => StatusCode::CONFLICT,
             Self::NoPod(_) => StatusCode::NOT_FOUND,
             Self::WorkerSilent | Self::UplinkGone(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Backend(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -204,6 +209,15 @@ async fn stalls<B: Backend>(State(node): State<Shared<B>>) -> Result<Json<Stalls
     node.lock().await.stalls().await.map(Json)
 }
 
+async fn capture<B: Backend>(
+    State(node): State<Shared<B>>,
+    Query(request): Query<CaptureRequest>,
+) -> Result<Response, NodeError> {
+    let (reader, start) = node.lock().await.start_capture(request)?;
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((headers, Body::from_stream(lines(reader, start))).into_response())
+}
+
 async fn schema() -> Response {
     Json(serde_json::json!({
         "GET /v1/status": { "response": schema_for!(Status) },
@@ -215,6 +229,7 @@ async fn schema() -> Response {
         "PUT /v1/gates": { "request": schema_for!(GateParameters), "response": schema_for!(Applied) },
         "PUT /v1/configuration?at-ns=": { "request": schema_for!(Configuration), "response": schema_for!(Applied) },
         "GET /v1/stalls": { "response": schema_for!(Stalls) },
+        "GET /v1/capture?pod=&stream=&class=&snap-length=": { "response-line": schema_for!(CaptureLine<'_>) },
         "error": schema_for!(ApiError),
     }))
     .into_response()

@@ -1,5 +1,6 @@
 //! The control plane of one uplink: it owns the backend, knows the pods and the gates, and tells the worker.
 
+mod capture;
 mod gates;
 mod pods;
 mod start;
@@ -7,6 +8,7 @@ mod watch;
 mod worker_handle;
 
 use std::collections::BTreeMap;
+use std::sync::Weak;
 
 use tsn_port::Backend;
 
@@ -16,9 +18,11 @@ use crate::config::{
 };
 use crate::control::api::{ClassStatus, GatesStatus, Stalls, Status, UplinkStatus};
 use crate::state::{State, StateFile};
+use crate::worker::capture::CaptureReader;
 use crate::worker::snapshot::Snapshot;
 use crate::worker::stall::StallLog;
 
+pub use capture::CaptureRequest;
 pub use start::{NodeOptions, StartError};
 pub use worker_handle::WorkerHandle;
 
@@ -59,6 +63,11 @@ pub enum NodeError {
         "{0} differs from what the daemon was started with; restart tsnd to change it (pods keep the kernel path meanwhile)"
     )]
     NeedsRestart(&'static str),
+    /// There can be one only.
+    #[error(
+        "a capture is running, and there can be one only; end the other `tsnctl capture` first"
+    )]
+    CaptureRuns,
     /// The backend refused.
     #[error("{0}")]
     Backend(String),
@@ -107,6 +116,10 @@ pub struct Node<B: Backend> {
     worker_settings: WorkerSettings,
     clock_settings: ClockSettings,
     state_file: Option<StateFile>,
+    /// The reader of the latest capture; alive while somebody reads.
+    capture: Weak<CaptureReader>,
+    /// Whether the worker has the tap of it.
+    capture_is_on: bool,
 }
 
 impl<B: Backend> Node<B> {

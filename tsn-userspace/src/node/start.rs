@@ -203,6 +203,8 @@ impl<B: Backend> Node<B> {
             worker_settings: settings,
             clock_settings: clock,
             state_file: options.state_file,
+            capture: Default::default(),
+            capture_is_on: false,
         };
         let configured = configured_pods.into_iter().map(|pod| (pod, true));
         let added = run_time_pods.into_iter().map(|pod| (pod, false));

@@ -4,6 +4,7 @@
 use tokio::sync::oneshot;
 use tsn_core::{ConfigChange, GateStates, LinkSpeed, Schedule};
 
+use super::capture::CaptureTap;
 use super::pod::PodPort;
 use super::snapshot::Snapshot;
 
@@ -47,6 +48,8 @@ pub enum Retired<P> {
     Schedule(Box<Schedule>),
     /// A pod that is served no longer, with the port to close.
     Pod(PodPort<P>),
+    /// A capture that is over.
+    Capture(CaptureTap),
 }
 
 /// What the control plane asks of the worker.
@@ -64,6 +67,8 @@ pub enum Command<P> {
     SetCarrier(bool),
     /// The clock's state has changed.
     SetClockAction(ClockAction),
+    /// Copy what leaves into this tap from now on, instead of another; `None` ends that.
+    Capture(Option<CaptureTap>),
     /// Fill in what the worker knows.
     Snapshot(Box<Snapshot>, oneshot::Sender<Box<Snapshot>>),
     /// Send what is queued, then stop; answers with how many frames had to be dropped at the deadline.

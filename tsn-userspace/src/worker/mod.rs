@@ -3,6 +3,7 @@
 //! In the steady state it takes no lock, allocates nothing, copies no payload and makes no system call but the
 //! uplink's wake-up (and, in adaptive mode, its own sleep).
 
+pub mod capture;
 pub mod command;
 pub mod histogram;
 pub mod lead;
@@ -14,6 +15,7 @@ pub mod snapshot;
 pub mod stall;
 pub mod thread;
 mod transmit;
+pub mod worst;
 
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,7 @@ use tsn_port::{Heartbeat, Port};
 
 use crate::clock::{tai_minus_monotonic_ns, tai_now};
 use crate::config::{CompiledGates, PollMode};
+use capture::CaptureTap;
 use command::{ClockAction, Command, Retired};
 use lead::Lead;
 use pod::{ClockRelation, Held, PodPlace, Received, untag};
@@ -92,6 +95,7 @@ pub struct Worker<P: Port> {
     link_tried_at: TaiTime,
     lead: Lead,
     stalls: StallLog,
+    capture: Option<CaptureTap>,
     places: Vec<PodPlace<P>>,
     next_place: usize,
     clocks: ClockRelation,
@@ -142,6 +146,7 @@ impl<P: Port> Worker<P> {
             link_tried_at: now,
             lead,
             stalls: StallLog::new(parts.stall_threshold, lead.get()),
+            capture: None,
             places: Vec::with_capacity(MAX_PLACES),
             next_place: 0,
             clocks: ClockRelation {

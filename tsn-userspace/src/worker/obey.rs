@@ -33,6 +33,11 @@ impl<P: Port> Worker<P> {
             Command::SetLinkSpeed(speed) => self.scheduler.set_link_speed(speed),
             Command::SetCarrier(carrier) => self.set_carrier(carrier),
             Command::SetClockAction(action) => self.set_clock_action(action, now),
+            Command::Capture(tap) => {
+                if let Some(over) = std::mem::replace(&mut self.capture, tap) {
+                    self.retire(Retired::Capture(over));
+                }
+            }
             Command::Snapshot(mut snapshot, answer) => {
                 self.fill(&mut snapshot, now);
                 let _ = answer.send(snapshot);
@@ -147,19 +152,24 @@ impl<P: Port> Worker<P> {
         snapshot.pods.clear();
         let room = snapshot.pods.capacity();
         let pods = self.places.iter().enumerate().filter_map(|(index, place)| {
-            let (port, drops, streams) = place.pod.as_ref()?.counters();
-            let mut pod = PodSnapshot {
+            let pod = place.pod.as_ref()?;
+            let (port, drops, streams) = pod.counters();
+            let mut copy = PodSnapshot {
                 place: index as u32,
                 port,
                 drops,
                 waiting: place.waiting(),
                 ..PodSnapshot::default()
             };
-            pod.streams
+            copy.streams
                 .iter_mut()
                 .zip(streams)
                 .for_each(|(to, from)| *to = *from);
-            Some(pod)
+            copy.worst_last_minute_ns
+                .iter_mut()
+                .zip(pod.worst_last_minute_ns(now))
+                .for_each(|(to, from)| *to = from);
+            Some(copy)
         });
         snapshot.pods.extend(pods.take(room));
     }

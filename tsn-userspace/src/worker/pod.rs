@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tsn_common::{Rule, Stamp, TimeBase, first_match, parse};
 use tsn_core::{Arrival, Launch, Nanoseconds, TaiTime};
 use tsn_port::{Frame, Port, PortCounters};
 
 use super::histogram::LaunchErrors;
+use super::worst::WorstLastMinute;
 use crate::config::{CompiledPod, LaunchTimeUse, Treatment};
 
 /// Launch times further ahead than this are refused: nothing that lasts so long belongs into a queue.
@@ -83,15 +85,26 @@ pub struct ClockRelation {
     pub tai_minus_utc_ns: u64,
 }
 
+/// What people call a pod and its streams.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PodNames {
+    /// The pod.
+    pub pod: String,
+    /// Its streams in the order of the configuration.
+    pub streams: Vec<String>,
+}
+
 /// A pod's port and what the worker must know of the pod.
 #[derive(Debug)]
 pub struct PodPort<P> {
     port: P,
+    names: Arc<PodNames>,
     rules: Vec<Rule>,
     treatments: Vec<Treatment>,
     frame_quota: u32,
     drops: PodDrops,
     streams: Vec<StreamCounters>,
+    worst: Vec<WorstLastMinute>,
 }
 
 /// A pod's place in the worker: survives the port until the last frame of it has left the queues.
@@ -127,17 +140,32 @@ impl<P: Port> PodPort<P> {
     pub fn new(port: P, pod: &CompiledPod, frame_quota: u32) -> Self {
         Self {
             port,
+            names: Arc::new(PodNames {
+                pod: pod.attachment.name.clone(),
+                streams: pod.stream_names.clone(),
+            }),
             rules: pod.attachment.rules.clone(),
             treatments: pod.treatments.clone(),
             frame_quota,
             drops: PodDrops::default(),
             streams: vec![StreamCounters::default(); pod.treatments.len()],
+            worst: vec![WorstLastMinute::default(); pod.treatments.len()],
         }
     }
 
     /// The port.
     pub fn port(&self) -> &P {
         &self.port
+    }
+
+    /// What people call it.
+    pub fn names(&self) -> &Arc<PodNames> {
+        &self.names
+    }
+
+    /// Of each stream, the error of largest magnitude in the last minute, in nanoseconds.
+    pub fn worst_last_minute_ns(&self, now: TaiTime) -> impl Iterator<Item = Option<i64>> {
+        self.worst.iter().map(move |worst| worst.get(now))
     }
 
     /// Counters of the port, the pod's drops, and its streams in the order of the configuration.
@@ -160,13 +188,14 @@ impl<P: Port> PodPort<P> {
         }
     }
 
-    /// A frame of this stream was handed to the uplink, so late; `error_ns` is departure − launch time.
+    /// A frame of this stream was handed to the uplink, so late; `departure` comes with its
+    /// distance from the launch time, in nanoseconds.
     pub fn count_sent(
         &mut self,
         stream: usize,
         late_by: Nanoseconds,
         stalled: bool,
-        error_ns: Option<i64>,
+        departure: Option<(TaiTime, i64)>,
     ) {
         // A stream that is no longer there: the pod was replaced while its frame waited.
         let Some(counters) = self.streams.get_mut(stream) else {
@@ -175,8 +204,11 @@ impl<P: Port> PodPort<P> {
         counters.sent += 1;
         counters.sent_late += u64::from(late_by > self.treatments[stream].late.tolerance);
         counters.stalled += u64::from(stalled);
-        if let (false, Some(error_ns)) = (stalled, error_ns) {
-            counters.launch_errors.record(error_ns);
+        if let Some((at, error_ns)) = departure {
+            self.worst[stream].record(at, error_ns);
+            if !stalled {
+                counters.launch_errors.record(error_ns);
+            }
         }
     }
 

@@ -91,4 +91,6 @@ pub struct PodSnapshot {
     pub waiting: u32,
     /// The streams in the order of the configuration; unused ones are zero.
     pub streams: [StreamCounters; MAX_RULES],
+    /// Of each stream, the error of largest magnitude in the last minute, in nanoseconds.
+    pub worst_last_minute_ns: [Option<i64>; MAX_RULES],
 }

@@ -1,8 +1,9 @@
 //! From the scheduler to the uplink.
 
 use tsn_core::{Departure, Launch, Nanoseconds, TaiTime};
-use tsn_port::Port;
+use tsn_port::{Frame, Port};
 
+use super::capture::CaptureRecord;
 use super::pod::{Held, untag};
 use super::{Worker, margins};
 use crate::clock::tai_now;
@@ -51,7 +52,14 @@ impl<P: Port> Worker<P> {
             late_by,
             ..
         } = departure;
-        let taken = self.uplink.transmit(frame.release()).is_ok();
+        let (place, stream) = untag(stream);
+        let frame = frame.release();
+        let copy = self.capture.as_ref().and_then(|tap| {
+            let pod = self.places.get(place).and_then(|place| place.pod.as_ref());
+            let source = pod.map(|pod| (pod.names(), stream));
+            tap.copy(frame.bytes(), class, launch, source)
+        });
+        let taken = self.uplink.transmit(frame).is_ok();
         self.uplink_state.up = self.uplink.wake().is_ok();
         self.link_tried_at = now;
         let left = tai_now();
@@ -59,11 +67,13 @@ impl<P: Port> Worker<P> {
         if !taken {
             // The ring is full of frames that the device cannot send.
             self.uplink_state.dropped_ring_full += 1;
+            self.discard_copy(copy);
             return;
         }
         if !self.uplink_state.up {
             // It stays in the ring and leaves when the link is back, out of its time: for its stream it is lost.
             self.uplink_state.dropped_link_down += 1;
+            self.discard_copy(copy);
             return;
         }
         let launch_time = match launch {
@@ -81,14 +91,23 @@ impl<P: Port> Worker<P> {
                 .set_gate_margins(margins(self.lead, self.stalls.threshold()));
         }
         self.scheduler.departed(class, left + wire_time, gate_close);
-        let (place, stream) = untag(stream);
+        if let (Some(tap), Some(copy)) = (&self.capture, copy) {
+            tap.departed(copy, left, stalled);
+        }
         if let Some(pod) = self
             .places
             .get_mut(place)
             .and_then(|place| place.pod.as_mut())
         {
-            let error_ns = launch_time.map(|time| left.as_nanos() as i64 - time.as_nanos() as i64);
-            pod.count_sent(stream, late_by, stalled, error_ns);
+            let error_ns = |time: TaiTime| left.as_nanos() as i64 - time.as_nanos() as i64;
+            let departure = launch_time.map(|time| (left, error_ns(time)));
+            pod.count_sent(stream, late_by, stalled, departure);
+        }
+    }
+
+    fn discard_copy(&self, copy: Option<Box<CaptureRecord>>) {
+        if let (Some(tap), Some(copy)) = (&self.capture, copy) {
+            tap.discard(copy);
         }
     }
 

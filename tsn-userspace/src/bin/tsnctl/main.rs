@@ -1,6 +1,7 @@
 //! The command line of the node daemon.
 
 mod apply;
+mod capture;
 mod pods;
 mod status;
 
@@ -53,6 +54,14 @@ enum Command {
     Status,
     /// Shows the pods and their streams.
     Pods,
+    /// Writes what leaves into a pcapng file for Wireshark, with its class, launch time and departure.
+    ///
+    /// The time of a packet is its departure to the nanosecond, in UTC; its comment says class, pod, stream, launch
+    /// time and departure − launch time. Ends with SIGINT, --count or --duration. To read along:
+    ///
+    ///     tsnctl capture -w - | wireshark -k -i -
+    #[command(verbatim_doc_comment)]
+    Capture(capture::Options),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -62,6 +71,7 @@ async fn main() -> Result<ExitCode> {
         Command::Apply(options) => apply::run(options, &context).await?,
         Command::Status => status::run(&context).await?,
         Command::Pods => pods::run(&context).await?,
+        Command::Capture(options) => capture::run(options, &context).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -25,6 +25,8 @@ pub struct CompiledPod {
     pub attachment: PodAttachment,
     /// For the worker: one for each of the attachment's rules.
     pub treatments: Vec<Treatment>,
+    /// Names of the streams, in the same order.
+    pub stream_names: Vec<String>,
 }
 
 /// Checks a pod against the uplink that it uses. `place` is its path in the document, for errors.
@@ -130,6 +132,11 @@ pub fn pod_in(
             rules,
         },
         treatments,
+        stream_names: pod
+            .streams
+            .iter()
+            .map(|stream| stream.name.clone())
+            .collect(),
     }
 }
 
