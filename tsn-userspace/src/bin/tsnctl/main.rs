@@ -4,6 +4,7 @@ mod apply;
 mod capture;
 mod pods;
 mod status;
+mod watch;
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -54,6 +55,8 @@ enum Command {
     Status,
     /// Shows the pods and their streams.
     Pods,
+    /// Shows clock, gates, classes and streams live: rates, lateness, stalls, drops by cause.
+    Watch(watch::Options),
     /// Writes what leaves into a pcapng file for Wireshark, with its class, launch time and departure.
     ///
     /// The time of a packet is its departure to the nanosecond, in UTC; its comment says class, pod, stream, launch
@@ -71,6 +74,7 @@ async fn main() -> Result<ExitCode> {
         Command::Apply(options) => apply::run(options, &context).await?,
         Command::Status => status::run(&context).await?,
         Command::Pods => pods::run(&context).await?,
+        Command::Watch(options) => watch::run(options, &context).await?,
         Command::Capture(options) => capture::run(options, &context).await?,
     }
     Ok(ExitCode::SUCCESS)

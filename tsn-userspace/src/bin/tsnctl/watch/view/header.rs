@@ -1,0 +1,63 @@
+//! Clock, uplink, lead and stalls, in the order in which linuxptp's users look for them.
+
+use ratatui::text::Line;
+use tsn_userspace::clock::SyncState;
+use tsn_userspace::control::api::Status;
+
+use super::text::{alarm, count, cut, duration, flow};
+use crate::watch::model::Model;
+
+/// That the daemon does not answer.
+pub fn failure(model: &Model, width: usize) -> Vec<Line<'static>> {
+    let Some(reason) = &model.failure else {
+        return Vec::new();
+    };
+    let known = if model.latest.is_some() {
+        "; what is below was before"
+    } else {
+        ""
+    };
+    let words: Vec<String> = format!("no answer, trying again: {reason}{known}")
+        .split(' ')
+        .map(str::to_owned)
+        .collect();
+    flow(&words, " ", width).into_iter().map(alarm).collect()
+}
+
+/// The header.
+pub fn lines(model: &Model, status: &Status, width: usize) -> Vec<Line<'static>> {
+    let (clock, uplink, stalls) = (&status.clock, &status.uplink, &status.stalls);
+    let state = match clock.state {
+        SyncState::FreeRun => "FREE-RUN",
+        SyncState::Locked => "locked",
+        SyncState::Holdover => "HOLDOVER",
+        SyncState::Lost => "LOST",
+    };
+    let max_error_ns = clock.max_error_us.unsigned_abs() * 1_000;
+    let segments = [
+        format!(
+            "clock {state} max error {} TAI-UTC {}s",
+            duration(max_error_ns),
+            clock.tai_utc_offset_s
+        ),
+        format!(
+            "{} {} {}Mb/s",
+            uplink.device,
+            if uplink.up { "up" } else { "DOWN" },
+            uplink.link_speed
+        ),
+        format!("lead {}", duration(uplink.lead_ns)),
+        format!(
+            "stalls {} (+{} now) longest {}",
+            count(stalls.count),
+            model.new_stalls(),
+            duration(stalls.longest_ns)
+        ),
+        format!("{} pods", status.pods),
+        cut(format!("tsnd {} {}", status.version, status.backend), width),
+    ];
+    flow(&segments, " │ ", width)
+        .into_iter()
+        .map(Line::from)
+        .collect()
+}
