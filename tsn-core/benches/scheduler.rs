@@ -1,23 +1,36 @@
 //! What a frame costs in the scheduler (enqueue, next_event until its time, dequeue), by the number
 //! of frames queued and by the length of the gate control list.
 //!
-//! Prints one JSON object for each case: its name and the nanoseconds of a frame, the median of
-//! batches. Under callgrind with `--toggle-collect='*measured_batch*'` the instructions of a batch
-//! are counted; `frames` says of how many frames.
+//! Prints one JSON object: for each case the nanoseconds of a frame, the median of batches. Under
+//! callgrind with `--toggle-collect='*measured_batch*'` the instructions of batches × batch-frames
+//! frames are counted; ask for one case then.
 
-use std::env::args;
 use std::hint::black_box;
 use std::time::Instant;
 
+use clap::Parser;
+use serde_json::{Value, json};
 use tsn_core::*;
+
+/// What a frame costs in the scheduler.
+#[derive(Parser)]
+struct Options {
+    /// Only this case, such as `fifo/10000`.
+    #[arg(long)]
+    case: Option<String>,
+    /// Batches that are measured.
+    #[arg(long, default_value_t = 301)]
+    batches: usize,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
 
 const CLASS: TrafficClass = TrafficClass::ALL[5];
 /// The cycle of every gate control list; all have an open and a closed half of it.
 const CYCLE_NS: u64 = 2_097_152;
 const START_NS: u64 = 1_795_290_000_000_000_000;
 const BATCH_FRAMES: u64 = 1_000;
-/// Batches that are measured; the first of them also warms up.
-const BATCHES: usize = 301;
 
 /// As large as the frame of a backend with its place in a pod's quota.
 type Handle = [u64; 10];
@@ -118,63 +131,70 @@ fn measured_batch(step: &mut dyn FnMut()) {
     }
 }
 
-/// Measures what callers asked for: the cases whose name is an argument, or all.
-struct Selection {
-    wanted: Vec<String>,
+/// Measures the cases that were asked for.
+struct Measurement {
+    options: Options,
+    ns: serde_json::Map<String, Value>,
 }
 
-impl Selection {
-    fn case(&self, name: &str, mut step: impl FnMut()) {
-        if !self.wanted.is_empty() && !self.wanted.iter().any(|wanted| wanted == name) {
+impl Measurement {
+    /// Measures a case: `step` handles one frame on what `prepare` has made.
+    fn case(&mut self, name: String, prepare: impl FnOnce() -> Bed, step: impl Fn(&mut Bed)) {
+        if self.options.case.as_ref().is_some_and(|case| *case != name) {
             return;
         }
-        let mut batches_ns: Vec<u128> = (0..BATCHES)
+        let mut bed = prepare();
+        let mut batches_ns: Vec<u128> = (0..self.options.batches)
             .map(|_| {
                 let start = Instant::now();
-                measured_batch(&mut step);
+                measured_batch(&mut || step(&mut bed));
                 start.elapsed().as_nanos()
             })
             .collect();
         batches_ns.sort_unstable();
-        let ns = batches_ns[BATCHES / 2] as f64 / BATCH_FRAMES as f64;
-        let frames = BATCHES as u64 * BATCH_FRAMES;
-        println!(r#"{{"case":"{name}","ns":{ns},"frames":{frames}}}"#);
+        let median_ns = batches_ns[batches_ns.len() / 2];
+        let ns = median_ns as f64 / BATCH_FRAMES as f64;
+        self.ns.insert(name, ns.into());
     }
 }
 
 fn main() {
-    let wanted = args()
-        .skip(1)
-        .filter(|argument| argument != "--bench")
-        .collect();
-    let selection = Selection { wanted };
+    let mut measurement = Measurement {
+        options: Options::parse(),
+        ns: serde_json::Map::new(),
+    };
     for queued in [1, 100, 10_000, 100_000] {
-        let mut bed = Bed::new(queued + 1, 1);
-        (1..queued).for_each(|_| bed.enqueue(Launch::None));
-        selection.case(&format!("fifo/{queued}"), || bed.step(Launch::None));
-
-        let mut bed = Bed::new(queued + 1, 1);
-        for _ in 1..queued {
-            let launch = bed.scattered_launch(queued);
-            bed.enqueue(launch);
-        }
-        selection.case(&format!("launch-time/{queued}"), || {
-            let launch = bed.scattered_launch(queued);
-            bed.step(launch);
+        let prepare = || {
+            let mut bed = Bed::new(queued + 1, 1);
+            (1..queued).for_each(|_| bed.enqueue(Launch::None));
+            bed
+        };
+        measurement.case(format!("fifo/{queued}"), prepare, |bed| {
+            bed.step(Launch::None);
+        });
+        let prepare = || {
+            let mut bed = Bed::new(queued + 1, 1);
+            (1..queued).for_each(|_| bed.enqueue(bed.scattered_launch(queued)));
+            bed
+        };
+        measurement.case(format!("launch-time/{queued}"), prepare, |bed| {
+            bed.step(bed.scattered_launch(queued));
         });
     }
     for entries in [1, 8, 64, 1_024] {
         // Every step ends in another window: the launch time lies a window further on.
-        let mut bed = Bed::new(16, entries);
-        selection.case(&format!("next-window/{entries}"), || {
-            let launch = bed.launch_after(CYCLE_NS / entries);
-            bed.step(launch);
+        let prepare = || Bed::new(16, entries);
+        measurement.case(format!("next-window/{entries}"), prepare, |bed| {
+            bed.step(bed.launch_after(CYCLE_NS / entries));
         });
         // Every step lies somewhere else in the cycle.
-        let mut bed = Bed::new(16, entries);
-        selection.case(&format!("far-ahead/{entries}"), || {
-            let launch = bed.launch_after(CYCLE_NS * 618 / 1_000);
-            bed.step(launch);
+        measurement.case(format!("far-ahead/{entries}"), prepare, |bed| {
+            bed.step(bed.launch_after(CYCLE_NS * 618 / 1_000));
         });
     }
+    let Measurement { options, ns } = measurement;
+    println!(
+        "{}",
+        json!({ "batches": options.batches, "batch-frames": BATCH_FRAMES, "ns": ns })
+    );
 }

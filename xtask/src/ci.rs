@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    ebpf, fuzz, setup,
+    ebpf, fuzz, instructions, setup,
     step::{cargo, need_root, run as run_command, step},
 };
 
@@ -44,6 +44,9 @@ pub fn run() -> Result<()> {
             seconds: 60,
             target: None,
         })
+    })?;
+    step("instructions of a frame", || {
+        instructions::run(&instructions::Options::default())
     })?;
     step("cargo xtask demo", || {
         run_command(&mut cargo(&["xtask", "demo"]))

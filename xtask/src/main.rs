@@ -1,11 +1,13 @@
 //! Every developer task: `cargo xtask --help`.
 
 mod bench;
+mod bench_program;
 mod build;
 mod ci;
 mod demo;
 mod ebpf;
 mod fuzz;
+mod instructions;
 mod setup;
 mod step;
 mod test;
@@ -34,8 +36,10 @@ enum Task {
     Demo(demo::Options),
     /// Fuzz everything that parses.
     Fuzz(fuzz::Options),
-    /// Run the benchmarks of the scheduler.
+    /// Measure what a frame costs, and how that grows.
     Bench,
+    /// Count the instructions that a frame takes; fail if a step has grown by more than 5 %.
+    Instructions(instructions::Options),
     /// What continuous integration runs: formatting, clippy, rustdoc, fuzzing, tests.
     Ci,
 }
@@ -49,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         Task::Demo(options) => demo::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench => bench::run(),
+        Task::Instructions(options) => instructions::run(&options),
         Task::Ci => ci::run(),
     }
 }

@@ -55,6 +55,10 @@ const BROWSER: Group = Group {
     reason: "tests of pages: a browser that takes a screenshot",
     packages: &["chromium", "fonts-dejavu-core"],
 };
+const INSTRUCTIONS: Group = Group {
+    reason: "counting instructions: callgrind",
+    packages: &["valgrind"],
+};
 const FUZZING: Group = Group {
     reason: "fuzzing: libFuzzer is C++",
     packages: &["g++"],
@@ -89,7 +93,7 @@ pub fn run() -> anyhow::Result<()> {
     if linker.is_none() {
         groups.push(BPF_LINKER);
     }
-    groups.extend([TESTS, BROWSER, FUZZING]);
+    groups.extend([TESTS, BROWSER, INSTRUCTIONS, FUZZING]);
 
     let installed = installed_packages(&groups)?;
     for group in &groups {

@@ -272,17 +272,33 @@ pub enum Received<F> {
 }
 
 impl<P: Port> PodPlace<P> {
-    /// Takes the next frame of the pod; `index` is this place's number in the worker.
+    /// Takes the next frame of the pod for the scheduler; `index` is this place's number in the worker.
     pub fn receive(
         &mut self,
         index: usize,
         clocks: ClockRelation,
         now: TaiTime,
     ) -> Received<P::Frame> {
+        match self.take() {
+            Some(frame) => self.admit(frame, index, clocks, now),
+            None => Received::Nothing,
+        }
+    }
+
+    /// Takes the next frame from the pod's port.
+    pub fn take(&mut self) -> Option<P::Frame> {
+        self.pod.as_mut()?.port.receive()
+    }
+
+    /// Classifies a frame of the pod, and makes it wait within the pod's quota.
+    pub fn admit(
+        &mut self,
+        frame: P::Frame,
+        index: usize,
+        clocks: ClockRelation,
+        now: TaiTime,
+    ) -> Received<P::Frame> {
         let Some(pod) = &mut self.pod else {
-            return Received::Nothing;
-        };
-        let Some(frame) = pod.port.receive() else {
             return Received::Nothing;
         };
         let Some((stream, launch)) = pod.classify(&frame, clocks, now) else {
