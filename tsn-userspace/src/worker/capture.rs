@@ -143,7 +143,9 @@ impl CaptureTap {
     }
 
     /// The frame was not sent after all.
-    pub fn discard(&self, record: Box<CaptureRecord>) {
+    pub fn discard(&self, mut record: Box<CaptureRecord>) {
+        // Now, while the pod still has its names: later this might be the last to have them.
+        record.source = None;
         let _ = self.queues.free.push(record);
     }
 }

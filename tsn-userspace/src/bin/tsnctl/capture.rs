@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use hyper::Method;
 use hyper::body::Incoming;
 use serde::Serialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tsn_userspace::capture::line::{CaptureCount, CaptureLine};
 use tsn_userspace::capture::pcapng::CaptureFile;
@@ -69,6 +69,7 @@ enum End {
 /// Captures until the options or SIGINT say that it is enough.
 pub async fn run(options: Options, context: &Context) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     let request = CaptureRequest {
         pod: options.pod,
         stream: options.stream,
@@ -94,9 +95,15 @@ pub async fn run(options: Options, context: &Context) -> Result<()> {
     let until = options
         .duration
         .and_then(|duration| begin.checked_add(duration.as_duration()));
-    let end = match capture.follow(answer, &mut interrupt, until).await {
-        Err(error) if is_broken_pipe(&error) => End::Asked,
-        end => end?,
+    let end = tokio::select! {
+        biased;
+        _ = interrupt.recv() => End::Asked,
+        _ = terminate.recv() => End::Asked,
+        () = at(until) => End::Asked,
+        end = capture.follow(answer) => match end {
+            Err(error) if is_broken_pipe(&error) => End::Asked,
+            end => end?,
+        },
     };
     let count = capture.count;
     match capture.file.map(|file| file.finish(count)).transpose() {
@@ -147,25 +154,11 @@ struct Capture {
 }
 
 impl Capture {
-    async fn follow(
-        &mut self,
-        mut answer: Incoming,
-        interrupt: &mut Signal,
-        until: Option<Instant>,
-    ) -> Result<End> {
+    async fn follow(&mut self, mut answer: Incoming) -> Result<End> {
         let mut progress = tokio::time::interval_at(Instant::now() + PROGRESS, PROGRESS);
         let mut begun_line = Vec::new();
         loop {
-            let over = async {
-                match until {
-                    Some(until) => tokio::time::sleep_until(until).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                biased;
-                _ = interrupt.recv() => return Ok(End::Asked),
-                () = over => return Ok(End::Asked),
                 _ = progress.tick() => self.tell_progress(),
                 piece = answer.frame() => {
                     let Some(Ok(piece)) = piece else {
@@ -229,6 +222,14 @@ impl Capture {
             '\n'
         };
         eprint!("{frames} frames, {missed} missed{end}");
+    }
+}
+
+/// At that instant, or never.
+async fn at(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
     }
 }
 

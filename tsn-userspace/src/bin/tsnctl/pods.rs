@@ -41,9 +41,13 @@ fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
                 .sum_ns
                 .checked_div(errors.count() as i64)
                 .unwrap_or_default();
+            let worst = match stream.worst_last_minute_ns {
+                Some(worst_ns) => format!("{worst_ns:+} ns"),
+                None => "none".to_owned(),
+            };
             writeln!(
                 text,
-                "  {:<16} class {:<8} received {}, sent {}, late {}, stalled {}, refused {}, dropped {}, mean error {mean_ns} ns",
+                "  {:<16} class {:<8} received {}, sent {}, late {}, stalled {}, refused {}, dropped {}, mean error {mean_ns} ns, worst in the last minute {worst}",
                 stream.name,
                 selection.traffic_class.to_string(),
                 stream.received,
