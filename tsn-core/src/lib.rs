@@ -95,6 +95,7 @@ pub use schedule::{
     CycleTime, GateControlEntry, MAX_ENTRIES, Schedule, ScheduleError, ScheduleParameters, Window,
 };
 pub use scheduler::{
-    ClassParameters, ETHERNET_OVERHEAD_BYTES, GateMargins, Scheduler, SchedulerParameters,
+    ClassParameters, ETHERNET_OVERHEAD_BYTES, GateMargins, MIN_FRAME_BYTES, Scheduler,
+    SchedulerParameters,
 };
 pub use time::{Nanoseconds, TaiTime};

@@ -18,7 +18,7 @@ use classes::ClassSet;
 pub const ETHERNET_OVERHEAD_BYTES: u32 = 24;
 
 /// The shortest frame without FCS, in octets; devices pad up to it.
-const MIN_FRAME_BYTES: u32 = 60;
+pub const MIN_FRAME_BYTES: u32 = 60;
 
 /// Destination, source and EtherType: what a frame has beside its SDU, in octets.
 const HEADER_BYTES: u32 = 14;

@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`config`] | the YAML file in the words of IEEE 802.1Q |
+//! | [`check`] | what a file asks for that will hardly do what was meant |
 //! | [`worker`] | the thread that joins a scheduler to ports |
 //! | [`node`] | the control plane: backend, pods, gates, clock |
 //! | [`control`] | the HTTP/JSON API over a unix socket, and its client |
@@ -13,6 +14,7 @@
 //! | [`state`] | what survives a restart |
 
 pub mod capture;
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod control;

@@ -53,8 +53,8 @@ impl Positions {
         }
     }
 
-    /// Where the field with a path such as `pods[0].streams[2].match` stands: a single value itself, the key of a list
-    /// or a mapping. A field that is not there stands where the innermost one around it does.
+    /// Where the field with a path such as `pods[0].streams[2].match` stands: its value, or the key of a list or a mapping
+    /// that begins in a later line. A field that is not there stands where the innermost one around it does.
     pub fn find(&self, path: &str) -> Position {
         let Some(mut node) = self.root.as_ref() else {
             return Position::START;
@@ -70,9 +70,10 @@ impl Positions {
                 (Content::Mapping(fields), None) => fields
                     .iter()
                     .find(|(key, _)| key.value == step)
-                    .map(|(key, value)| match value.content {
-                        Content::Scalar => (value.position, value),
-                        _ => (key.defined.into(), value),
+                    .map(|(key, value)| {
+                        let key = Position::from(key.defined);
+                        let is_beside = value.is_single() || value.position.line == key.line;
+                        (if is_beside { value.position } else { key }, value)
                     }),
                 _ => None,
             };
@@ -115,6 +116,10 @@ enum Content {
 }
 
 impl Node {
+    fn is_single(&self) -> bool {
+        matches!(self.content, Content::Scalar)
+    }
+
     /// Makes `path`, which leads to this node, lead to `position`; leaves it if that is not inside.
     fn lead_to(&self, position: Position, of: Part, path: &mut String) -> bool {
         if of == Part::Value && self.position == position {

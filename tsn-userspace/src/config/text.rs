@@ -253,19 +253,19 @@ mod tests {
                 "pods:\n  - <<: &b { name: a/b, netns: /x }\n    streams: []\n",
                 "4:20: pods[0].name: `a/b`",
             ),
-            // A list, at its key.
+            // In characters, not in bytes.
             (
                 "pods:\n  - { name: \"ü\", netns: /x, streams: [] }\n",
                 "4:13: pods[0].name: `ü`",
             ),
             (
                 "pods:\n  - { name: u, netns: /ü, streams: [] }\n",
-                "4:27: pods[0].streams: there are 0",
+                "4:36: pods[0].streams: there are 0",
             ),
             (
                 "    gate-parameters:\n      admin-cycle-time: { numerator: 1, denominator: 0 }\n      \
                  admin-control-list: [{ gate-states-value: 1, time-interval-value: 1 }]\n",
-                "4:7: uplinks[0].gate-parameters.admin-cycle-time: 0 is not a denominator",
+                "4:25: uplinks[0].gate-parameters.admin-cycle-time: 0 is not a denominator",
             ),
         ] {
             refused(&format!("{UPLINK}{text}"), said);
@@ -273,6 +273,17 @@ mod tests {
         refused(
             "\u{feff}uplinks:\r\n  - device: a\r\n    link-speed: 0\r\n",
             "3:17: ",
+        );
+        // A list that begins below its key stands at the key.
+        let pods = format!("pods:\n  - name: a\n    streams:\n      - name: b\n{UPLINK}");
+        let find = |path| Positions::of(&pods).find(path).to_string();
+        assert_eq!(
+            [
+                find("pods"),
+                find("pods[0]"),
+                find("pods[0].streams[0].name")
+            ],
+            ["1:1", "2:5", "4:15"]
         );
         // A default: there is nothing to point at but what is around it.
         let position = Positions::of(UPLINK).find("uplinks[0].gate-parameters.admin-gate-states");

@@ -2,6 +2,7 @@
 
 mod apply;
 mod capture;
+mod check;
 mod pods;
 mod status;
 mod watch;
@@ -51,6 +52,15 @@ enum Command {
     /// The file is checked as a whole before any of it takes effect. A running gate control list stays in force until
     /// the new one's start. Pods that the file does not name stay.
     Apply(apply::Options),
+    /// Looks a configuration file over: what the daemon would refuse, and what will hardly do what was meant.
+    ///
+    /// Each finding is told with its line and a way out, and has a code. Neither the daemon nor the machine is changed;
+    /// if tsnd runs here for the same device, its lead, link speed and clock error are used.
+    ///
+    /// Exit status: 0 nothing worse than notes; 1 errors, the daemon would refuse the file; 3 warnings, but no errors;
+    /// 2 wrong usage.
+    #[command(verbatim_doc_comment)]
+    Check(check::Options),
     /// Shows clock, uplink, gates and classes.
     Status,
     /// Shows the pods and their streams.
@@ -72,6 +82,7 @@ async fn main() -> Result<ExitCode> {
     let Arguments { context, command } = Arguments::parse();
     match command {
         Command::Apply(options) => apply::run(options, &context).await?,
+        Command::Check(options) => return check::run(options, &context).await,
         Command::Status => status::run(&context).await?,
         Command::Pods => pods::run(&context).await?,
         Command::Watch(options) => watch::run(options, &context).await?,

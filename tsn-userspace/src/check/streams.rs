@@ -1,0 +1,216 @@
+//! Pods, their streams, and what they want of their classes.
+
+use tsn_common::{Rule, RuleFields};
+
+use super::classes::ClassUse;
+use super::text::duration;
+use super::windows::windows;
+use super::{Findings, Inspection};
+use crate::config::{LaunchTimeUse, OnSyncLoss, compile_pod};
+
+/// EtherTypes that a frame has before its own one.
+const TAGS: [u16; 2] = [0x8100, 0x88a8];
+const IP: [u16; 2] = [0x0800, 0x86dd];
+/// Frame buffers that each pod's port keeps ready to receive into.
+const BUFFERS_PER_POD: u64 = 512;
+
+pub(super) fn look(inspection: &Inspection<'_>, findings: &mut Findings) {
+    look_at_classes(inspection, findings);
+    for class in &inspection.classes {
+        look_at_launch_times(class, inspection, findings);
+    }
+    look_at_matches(inspection, findings);
+    look_at_interfaces(inspection, findings);
+    look_at_buffers(inspection, findings);
+}
+
+fn look_at_classes(inspection: &Inspection<'_>, findings: &mut Findings) {
+    let settings = &inspection.uplink.traffic_classes;
+    for class in &inspection.classes {
+        // Pods may also come by the control API; a file without any says nothing about the classes.
+        if class.streams.is_empty() && !inspection.pods.is_empty() {
+            findings.note(
+                "class-unused",
+                class.place.clone(),
+                format!("{}: no stream of the file uses it", class.title()),
+                None,
+            );
+        }
+        // A file that sets no class at all wants the defaults.
+        if class.settings.is_none() && !settings.is_empty() {
+            findings.warn(
+                "class-without-settings",
+                class.place.clone(),
+                format!(
+                    "{} is not among the uplink's traffic-classes; it has the default settings",
+                    class.title()
+                ),
+                "add it to traffic-classes, or name the class that is meant",
+            );
+        }
+    }
+    let clock = &inspection.configuration.clock;
+    if clock.on_sync_loss == OnSyncLoss::DropCritical && !settings.iter().any(|s| s.critical) {
+        findings.warn(
+            "no-critical-class",
+            "clock.on-sync-loss".to_owned(),
+            "drop-critical does nothing: no traffic class is critical".to_owned(),
+            "set `critical: true` on the classes that must not be sent by a wrong clock",
+        );
+    }
+}
+
+fn look_at_launch_times(
+    class: &ClassUse<'_>,
+    inspection: &Inspection<'_>,
+    findings: &mut Findings,
+) {
+    let is_required = class
+        .settings
+        .is_some_and(|settings| settings.launch_time_required);
+    let closed_ns = match &inspection.gates.schedule {
+        Some(schedule) if inspection.gates.enabled => windows(schedule, class.class, false)
+            .into_iter()
+            .map(|closed| closed.ns)
+            .min(),
+        _ => None,
+    };
+    for at in &class.streams {
+        match at.stream.launch_time {
+            LaunchTimeUse::Ignore if is_required => findings.warn(
+                "launch-time-ignored",
+                format!("{}.launch-time", at.place),
+                format!(
+                    "{} requires a launch time, and stream {} ignores those of its frames: all are refused",
+                    class.title(),
+                    at.stream.name
+                ),
+                "use `at` or `by`, or take launch-time-required from the class",
+            ),
+            LaunchTimeUse::At => {
+                let tolerance_ns = at.stream.late_tolerance.ns;
+                if let Some(closed_ns) = closed_ns
+                    && tolerance_ns >= closed_ns
+                {
+                    findings.warn(
+                        "tolerance-spans-gap",
+                        format!("{}.late-tolerance", at.place),
+                        format!(
+                            "a frame of stream {} that misses its window and leaves in the next one is not late: the \
+                             gate of {} is closed for {}, and the tolerance is {}",
+                            at.stream.name,
+                            class.title(),
+                            duration(closed_ns),
+                            duration(tolerance_ns)
+                        ),
+                        "give a late-tolerance that is shorter than the time for which the gate is closed",
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn look_at_matches(inspection: &Inspection<'_>, findings: &mut Findings) {
+    for (index, pod) in inspection.pods.iter().enumerate() {
+        let place = format!("pods[{index}]");
+        let Ok(compiled) = compile_pod(&place, pod, inspection.names) else {
+            continue;
+        };
+        let rules = &compiled.attachment.rules;
+        for (index, rule) in rules.iter().enumerate() {
+            let name = &pod.streams[index].name;
+            let place = format!("{place}.streams[{index}].match");
+            if let Some(why) = cannot_match(rule) {
+                findings.warn(
+                    "match-impossible",
+                    place,
+                    format!("stream {name} never gets a frame: {why}"),
+                    "leave out the field that is wrong",
+                );
+            } else if let Some(earlier) = rules[..index].iter().position(|r| covers(r, rule)) {
+                findings.warn(
+                    "stream-shadowed",
+                    place,
+                    format!(
+                        "stream {name} never gets a frame: stream {} before it matches all of them, and the first match \
+                         wins",
+                        pod.streams[earlier].name
+                    ),
+                    "put the narrower match first",
+                );
+            }
+        }
+    }
+}
+
+fn cannot_match(rule: &Rule) -> Option<&'static str> {
+    if rule.fields & RuleFields::ETHERTYPE == 0 {
+        None
+    } else if TAGS.contains(&rule.ethertype) {
+        Some(
+            "ethertype is compared behind the VLAN tags, and this is the one of a tag (match on vlan-id or pcp)",
+        )
+    } else if rule.fields & (RuleFields::UDP_PORT | RuleFields::DSCP) != 0
+        && !IP.contains(&rule.ethertype)
+    {
+        Some("only IPv4 (0x0800) and IPv6 (0x86dd) frames have a DSCP or a UDP port")
+    } else {
+        None
+    }
+}
+
+/// Whether all frames that `narrow` matches are matched by `wide`.
+fn covers(wide: &Rule, narrow: &Rule) -> bool {
+    let same = |field: u16, is_same: bool| {
+        wide.fields & field == 0 || (narrow.fields & field != 0 && is_same)
+    };
+    same(RuleFields::ETHERTYPE, wide.ethertype == narrow.ethertype)
+        && same(RuleFields::VLAN_ID, wide.vlan_id == narrow.vlan_id)
+        && same(RuleFields::PCP, wide.pcp == narrow.pcp)
+        && same(RuleFields::DSCP, wide.dscp == narrow.dscp)
+        && same(RuleFields::PRIORITY, wide.priority == narrow.priority)
+        && same(
+            RuleFields::UDP_PORT,
+            wide.udp_port_first <= narrow.udp_port_first
+                && narrow.udp_port_last <= wide.udp_port_last,
+        )
+}
+
+fn look_at_interfaces(inspection: &Inspection<'_>, findings: &mut Findings) {
+    for (index, pod) in inspection.pods.iter().enumerate() {
+        let earlier = inspection.pods[..index]
+            .iter()
+            .find(|other| other.netns == pod.netns && other.interface == pod.interface);
+        if let Some(earlier) = earlier {
+            findings.warn(
+                "interface-taken",
+                format!("pods[{index}].netns"),
+                format!(
+                    "pod {}: its interface {} belongs to pod {} too; the second of them cannot be attached",
+                    pod.name, pod.interface, earlier.name
+                ),
+                "put the streams of both into one pod, or name another namespace or interface",
+            );
+        }
+    }
+}
+
+fn look_at_buffers(inspection: &Inspection<'_>, findings: &mut Findings) {
+    let buffers = inspection.configuration.worker.frame_buffers;
+    let held = |pod: &crate::config::Pod| u64::from(pod.frame_quota) + BUFFERS_PER_POD;
+    let wanted: u64 = inspection.pods.iter().map(held).sum();
+    if wanted > u64::from(buffers) {
+        findings.warn(
+            "buffers-too-few",
+            "pods".to_owned(),
+            format!(
+                "the {} pods may hold {wanted} frame buffers, and there are {buffers}; those for which none are left \
+                 are not attached",
+                inspection.pods.len()
+            ),
+            "raise worker.frame-buffers, or lower the pods' frame-quota",
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! Findings about pods and their streams.
+
+use super::*;
+
+#[test]
+fn streams_that_cannot_work_are_found() {
+    use Severity::{Note, Warning};
+    let unlisted = [
+        ("traffic-class: video", "traffic-class: 4"),
+        ("value: [video]", "value: [video, 4]"),
+        (
+            "{ number: 5, name: video }",
+            "{ number: 5, name: video, capacity: 9 }",
+        ),
+    ];
+    let report = check(&changed(&unlisted), &environment());
+    let codes: Vec<(&str, Severity)> = report
+        .findings
+        .iter()
+        .map(|f| (f.code, f.severity))
+        .collect();
+    assert_eq!(
+        codes,
+        [("class-unused", Note), ("class-without-settings", Warning)]
+    );
+    let ignored = [
+        ("name: rest }", "name: rest, launch-time-required: true }"),
+        ("launch-time: at", "launch-time: ignore"),
+    ];
+    finds(
+        Warning,
+        "launch-time-ignored",
+        "launch-time: ignore",
+        "all are refused",
+        &ignored,
+    );
+    let tolerance = [("launch-time: at", "late-tolerance: 500us")];
+    finds(
+        Warning,
+        "tolerance-spans-gap",
+        "late-tolerance",
+        "closed for 500 us",
+        &tolerance,
+    );
+    for wide in [
+        "{}",
+        "{ udp-destination-port: 5001-5009 }",
+        "{ udp-destination-port: 5000-6000 }",
+    ] {
+        let shadowed = [
+            (
+                "{ name: film, match: { ethertype: 0x22f0 }",
+                "{ name: film, match: { udp-destination-port: 5001-5009, pcp: 2 }",
+            ),
+            (
+                "match: { udp-destination-port: 5001-5009 }",
+                &format!("match: {wide}"),
+            ),
+        ];
+        finds(
+            Warning,
+            "stream-shadowed",
+            "name: film",
+            "stream loop before it",
+            &shadowed,
+        );
+    }
+    for narrower in [
+        "{ udp-destination-port: 5002-5009 }",
+        "{ udp-destination-port: 5001-5009, pcp: 3 }",
+        "{ pcp: 2, priority: 1 }",
+    ] {
+        let beside = [
+            (
+                "{ ethertype: 0x22f0 }",
+                "{ udp-destination-port: 5001-5009, pcp: 2 }",
+            ),
+            (
+                "match: { udp-destination-port: 5001-5009 }",
+                &format!("match: {narrower}"),
+            ),
+        ];
+        assert_eq!(
+            check(&changed(&beside), &environment()).findings,
+            [],
+            "{narrower}"
+        );
+    }
+    let impossible = [("ethertype: 0x22f0", "ethertype: 0x22f0, dscp: 46")];
+    finds(
+        Warning,
+        "match-impossible",
+        "name: film",
+        "IPv4 (0x0800) and IPv6",
+        &impossible,
+    );
+    let tag = [("ethertype: 0x22f0", "ethertype: 0x8100")];
+    finds(
+        Warning,
+        "match-impossible",
+        "name: film",
+        "the one of a tag",
+        &tag,
+    );
+    let taken = [("/run/netns/two", "/run/netns/one")];
+    finds(
+        Warning,
+        "interface-taken",
+        "/run/netns/one",
+        "pod two: its interface eth0 belongs to pod one",
+        &taken,
+    );
+    let buffers = [
+        ("frame-buffers: 4096", "frame-buffers: 2048"),
+        (
+            "    netns: /run/netns/two",
+            "    netns: /run/netns/two\n    frame-quota: 513",
+        ),
+    ];
+    finds(
+        Warning,
+        "buffers-too-few",
+        "pods:",
+        "may hold 2049 frame buffers, and there are 2048",
+        &buffers,
+    );
+    let critical = [("on-sync-loss: hold", "on-sync-loss: drop-critical")];
+    finds(
+        Warning,
+        "no-critical-class",
+        "on-sync-loss",
+        "no traffic class is critical",
+        &critical,
+    );
+}
