@@ -23,6 +23,7 @@ pub mod capture;
 pub mod clients;
 pub mod clock;
 pub mod control;
+pub mod coverage;
 pub mod daemon;
 pub mod isochron;
 pub mod namespace;

@@ -91,6 +91,8 @@ struct Class<F> {
     counters: ClassCounters,
     queue_max_sdu_bytes: Option<u32>,
     launch_time_required: bool,
+    /// The close of the window whose guard band was counted last.
+    guard_band_until: TaiTime,
 }
 
 impl<F> Scheduler<F> {
@@ -110,6 +112,7 @@ impl<F> Scheduler<F> {
                 counters: ClassCounters::default(),
                 queue_max_sdu_bytes: class.queue_max_sdu_bytes,
                 launch_time_required: class.launch_time_required,
+                guard_band_until: TaiTime::from_nanos(0),
             }),
         }
     }
@@ -193,6 +196,9 @@ impl<F> Scheduler<F> {
     pub fn set_back(&mut self, now: TaiTime) {
         self.busy_until = self.busy_until.min(now);
         self.quiet_until = UNKNOWN;
+        for class in &mut self.classes {
+            class.guard_band_until = class.guard_band_until.min(now);
+        }
         self.gates.set_back(now - self.margins.after_open);
     }
 
@@ -343,6 +349,17 @@ impl<F> Scheduler<F> {
 }
 
 impl<F> Class<F> {
+    /// A frame that could start at `now` does not end before `close`: counts the window's guard band, once.
+    fn hold_back(&mut self, now: TaiTime, close: Close) {
+        if let Close::At(close) = close
+            && close > self.guard_band_until
+        {
+            self.guard_band_until = close;
+            self.counters.guard_band_holds += 1;
+            self.counters.guard_band_ns += (close - now).as_nanos();
+        }
+    }
+
     fn refusal(
         &self,
         length_bytes: u32,

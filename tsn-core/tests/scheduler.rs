@@ -84,6 +84,49 @@ fn an_overrun_is_an_end_after_the_close() {
 }
 
 #[test]
+fn a_guard_band_is_counted_once_for_each_window_and_only_if_it_holds_a_frame_back() {
+    let mut port = scheduler(4);
+    let list = [(0xff, 20_000), (0xf7, 20_000)];
+    assert!(
+        port.configure(at(0), schedule(0, &list))
+            .superseded
+            .is_none()
+    );
+    let held = |port: &Scheduler<u32>| {
+        let counters = port.counters(CLASS);
+        (counters.guard_band_holds, counters.guard_band_ns)
+    };
+    // 12,304 ns on the wire: it fits until 7,696.
+    assert!(port.dequeue(at(5_000)).is_none());
+    port.enqueue(at(9_000), arrival(0, 1_514, Launch::None))
+        .unwrap();
+    // The launch time of this one comes while the gate is closed, which is no guard band.
+    port.enqueue(at(9_000), arrival(1, 60, Launch::At(at(30_000))))
+        .unwrap();
+    for now in [9_000, 9_500, 19_000] {
+        assert!(port.dequeue(at(now)).is_none());
+        assert_eq!(held(&port), (1, 11_000));
+    }
+    assert!(port.dequeue(at(25_000)).is_none());
+    assert!(port.dequeue(at(35_000)).is_none());
+    assert_eq!(held(&port), (1, 11_000));
+    assert_eq!(port.next_event(at(35_000)), Some(at(40_000)));
+    // The next window, of which somebody else takes a part.
+    port.occupy(at(55_000));
+    assert!(port.dequeue(at(41_000)).is_none());
+    assert_eq!(held(&port), (1, 11_000));
+    assert!(port.dequeue(at(55_000)).is_none());
+    assert_eq!(held(&port), (2, 16_000));
+    assert!(port.dequeue(at(80_000)).is_some());
+    assert_eq!(held(&port), (2, 16_000));
+    // A frame behind one that leaves until 92,304 is known not to fit without another look.
+    port.enqueue(at(81_000), arrival(2, 1_514, Launch::None))
+        .unwrap();
+    assert_eq!(port.next_event(at(81_000)), Some(at(120_000)));
+    assert_eq!(held(&port), (3, 16_000 + 7_696));
+}
+
+#[test]
 fn after_a_stall_late_frames_are_dropped_a_few_at_a_time() {
     let mut port = scheduler(1_000);
     for frame in 0..999 {

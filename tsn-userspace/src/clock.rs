@@ -57,6 +57,21 @@ pub enum SyncState {
     Lost,
 }
 
+impl SyncState {
+    /// All states.
+    pub const ALL: [Self; 4] = [Self::FreeRun, Self::Locked, Self::Holdover, Self::Lost];
+
+    /// Its name, as in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FreeRun => "free-run",
+            Self::Locked => "locked",
+            Self::Holdover => "holdover",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// The clock as the kernel describes it (adjtimex(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -67,6 +82,11 @@ pub struct ClockStatus {
     pub tai_utc_offset_s: i32,
     /// The kernel's bound on the clock's error, in microseconds.
     pub max_error_us: i64,
+    /// The kernel's estimate of the clock's error, in microseconds, as its source gave it.
+    pub estimated_error_us: i64,
+    /// How far the clock still has to be slewed, in nanoseconds: the kernel's phase-locked loop has that left. Stays 0
+    /// under a source that steers the frequency alone, as phc2sys does.
+    pub offset_ns: i64,
 }
 
 impl ClockStatus {
@@ -108,6 +128,12 @@ impl ClockMonitor {
             state: self.advance(synchronised, Instant::now()),
             tai_utc_offset_s: timex.tai,
             max_error_us: timex.maxerror,
+            estimated_error_us: timex.esterror,
+            offset_ns: if timex.status & libc::STA_NANO == 0 {
+                timex.offset.saturating_mul(1_000)
+            } else {
+                timex.offset
+            },
         }
     }
 

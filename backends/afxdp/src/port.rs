@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
-use tsn_port::{Capabilities, Frame, Port, PortCounters};
+use tsn_port::{Capabilities, Frame, Port, PortCounters, PortLevels};
 
 use crate::checksum;
 use crate::socket::Socket;
@@ -166,6 +166,19 @@ impl Port for AfxdpPort {
             receive_no_buffer: kernel.rx_dropped(),
             receive_ring_full: kernel.rx_ring_full(),
             ..self.counters
+        }
+    }
+
+    /// Reads the rings, which costs no system call.
+    fn levels(&mut self) -> PortLevels {
+        let slots = self.socket.slots() as u32;
+        PortLevels {
+            transmit_used: self.socket.waiting(),
+            transmit_slots: slots,
+            receive_waiting: self.socket.arrived(),
+            receive_slots: slots,
+            free_buffers: self.socket.umem().free_chunks() as u32,
+            buffers: self.socket.umem().chunks() as u32,
         }
     }
 

@@ -189,6 +189,11 @@ impl Socket {
         self.slots - self.tx.nb_free_exact()
     }
 
+    /// Received frames that `receive` has not taken.
+    pub fn arrived(&mut self) -> u32 {
+        self.rx.nb_avail_exact() + (self.batch_end - self.batch_next) as u32
+    }
+
     /// Has the kernel send from the transmit ring: one system call.
     pub fn kick(&self) -> io::Result<()> {
         // SAFETY: sends no memory of ours; the descriptor is open as long as `self` lives.

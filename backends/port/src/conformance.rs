@@ -42,7 +42,7 @@ type Check<B> = fn(&mut B);
 ///
 /// When a port breaks a promise, with the name of the check in the message.
 pub fn run<B: TestBed>(bed: &mut B) {
-    let checks: [(&str, Check<B>); 8] = [
+    let checks: [(&str, Check<B>); 9] = [
         (
             "every size arrives byte-exact",
             checks::every_size_arrives_byte_exact,
@@ -65,6 +65,7 @@ pub fn run<B: TestBed>(bed: &mut B) {
             checks::forwarding_needs_no_buffer,
         ),
         ("dropping a frame frees its buffer", checks::dropping_frees),
+        ("the levels tell what waits", checks::levels_tell_what_waits),
         (
             "frames are conserved under random use",
             checks::random_use_conserves_frames,

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
+use std::time::{Duration, Instant};
 
 use crate::rng::Rng;
-use crate::{Capabilities, Port, PortCounters};
+use crate::{Capabilities, Port, PortCounters, PortLevels};
 
 /// Frames that can be held back at the same time; beyond it no more are delayed.
 const HELD_FRAMES: usize = 64;
@@ -24,6 +25,12 @@ pub struct Faults {
     pub delay_receives: u64,
     /// `transmit` gives the frame back, as if the ring were full.
     pub refuse_per_mille: u16,
+    /// The device takes a frame for transmission and drops it.
+    pub drop_per_mille: u16,
+    /// `wake` does nothing, as if the device took no frames just now.
+    pub idle_per_mille: u16,
+    /// `wake` takes at least so many nanoseconds.
+    pub wake_ns: u64,
 }
 
 /// What a [`FaultPort`] did.
@@ -37,6 +44,8 @@ pub struct FaultCounters {
     pub delayed: u64,
     /// Frames given back by `transmit` though there was room.
     pub refused: u64,
+    /// Frames that `transmit` took and the device dropped.
+    pub dropped: u64,
 }
 
 /// A port with [`Faults`]. Received frames are conserved: what the inner port received and was not `lost`, plus what
@@ -153,11 +162,23 @@ where
             self.done.refused += 1;
             return Err(frame);
         }
+        if self.rng.happens(self.faults.drop_per_mille) {
+            self.done.dropped += 1;
+            return Ok(());
+        }
         self.inner.transmit(frame)
     }
 
     fn wake(&mut self) -> Result<(), P::Error> {
-        self.inner.wake()
+        if self.rng.happens(self.faults.idle_per_mille) {
+            return Ok(());
+        }
+        let until = Instant::now() + Duration::from_nanos(self.faults.wake_ns);
+        let result = self.inner.wake();
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        result
     }
 
     fn allocate(&mut self, length_bytes: usize) -> Option<P::Frame> {
@@ -168,12 +189,24 @@ where
         self.inner.readable()
     }
 
-    /// The inner port's, with what the caller saw in `received` and `transmit_refused`.
+    /// The inner port's, with what the caller saw in `received` and `transmit_refused`, and what the device dropped.
     fn counters(&self) -> PortCounters {
         let inner = self.inner.counters();
         PortCounters {
             received: self.received,
             transmit_refused: inner.transmit_refused + self.done.refused,
+            transmit_queued: inner.transmit_queued + self.done.dropped,
+            transmitted: inner.transmitted + self.done.dropped,
+            transmit_dropped: inner.transmit_dropped + self.done.dropped,
+            ..inner
+        }
+    }
+
+    /// The inner port's; frames that are held back count as waiting.
+    fn levels(&mut self) -> PortLevels {
+        let inner = self.inner.levels();
+        PortLevels {
+            receive_waiting: inner.receive_waiting + self.held.len() as u32,
             ..inner
         }
     }

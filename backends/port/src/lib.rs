@@ -88,6 +88,9 @@ pub trait Port: Send {
     /// What went through this port since it was opened.
     fn counters(&self) -> PortCounters;
 
+    /// How full its rings and its memory are now.
+    fn levels(&mut self) -> PortLevels;
+
     /// What this port can do.
     fn capabilities(&self) -> Capabilities;
 }
@@ -196,6 +199,23 @@ pub struct PortCounters {
     pub wakes: u64,
     /// Payload bytes copied by this port between receive and transmit (0 on a copy-free way).
     pub copied_bytes: u64,
+}
+
+/// How full a port's rings and its memory are at one moment.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct PortLevels {
+    /// Frames in the transmit ring that the device has not taken yet.
+    pub transmit_used: u32,
+    /// Slots of the transmit ring.
+    pub transmit_slots: u32,
+    /// Frames that arrived and have not been taken by `receive`.
+    pub receive_waiting: u32,
+    /// The most frames that can wait so.
+    pub receive_slots: u32,
+    /// Frame buffers that nobody holds, of all ports that share this port's memory together.
+    pub free_buffers: u32,
+    /// All frame buffers of that memory.
+    pub buffers: u32,
 }
 
 /// What a port can do.

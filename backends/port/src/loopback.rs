@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_queue::ArrayQueue;
 use tsn_common::Stamp;
 
-use crate::{Capabilities, Frame, Port, PortCounters};
+use crate::{Capabilities, Frame, Port, PortCounters, PortLevels};
 
 /// Bytes of every buffer, and so of the longest frame.
 pub const BUFFER_BYTES: usize = 2048;
@@ -189,6 +189,17 @@ impl Port for LoopbackPort {
         PortCounters {
             receive_ring_full: self.receive.full.load(Ordering::Relaxed),
             ..self.counters
+        }
+    }
+
+    fn levels(&mut self) -> PortLevels {
+        PortLevels {
+            transmit_used: self.queued.len() as u32,
+            transmit_slots: self.slots as u32,
+            receive_waiting: self.receive.frames.len() as u32,
+            receive_slots: self.receive.frames.capacity() as u32,
+            free_buffers: self.pool.free.len() as u32,
+            buffers: self.pool.free.capacity() as u32,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tsn_port::conformance::{self, TestBed};
 use tsn_port::fault::{FaultPort, Faults};
 use tsn_port::loopback::{LoopbackFrame, LoopbackPort, pair};
-use tsn_port::{Capabilities, Frame, Port, PortCounters};
+use tsn_port::{Capabilities, Frame, Port, PortCounters, PortLevels};
 
 struct Bed<P> {
     sender: P,
@@ -136,6 +136,10 @@ impl<P: Port<Frame = LoopbackFrame>> Port for Altered<P> {
 
     fn counters(&self) -> PortCounters {
         self.inner.counters()
+    }
+
+    fn levels(&mut self) -> PortLevels {
+        self.inner.levels()
     }
 
     fn capabilities(&self) -> Capabilities {

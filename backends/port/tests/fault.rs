@@ -13,6 +13,9 @@ const EVERYTHING: Faults = Faults {
     delay_per_mille: 50,
     delay_receives: 5,
     refuse_per_mille: 50,
+    drop_per_mille: 50,
+    idle_per_mille: 0,
+    wake_ns: 0,
 };
 
 /// Sends [`FRAMES`] numbered frames through a fault port's both ways; gives the numbers that arrived and the counters.
@@ -48,10 +51,12 @@ fn run(faults: Faults) -> (Vec<u64>, FaultCounters) {
     let done = port.fault_counters();
     assert_eq!(done.refused, refused, "every refusal is counted");
     assert_eq!(port.counters().transmit_refused, refused);
+    assert_eq!(port.counters().transmit_dropped, done.dropped);
+    assert_eq!(port.counters().transmitted, FRAMES - refused);
     assert_eq!(port.counters().received, arrived.len() as u64);
     assert_eq!(
         arrived.len() as u64,
-        FRAMES - done.refused - done.lost + done.duplicated,
+        FRAMES - done.refused - done.dropped - done.lost + done.duplicated,
         "frames are conserved: {done:?}"
     );
     assert_eq!(
@@ -70,6 +75,7 @@ fn every_fault_happens_and_is_counted() {
         ("duplicated", done.duplicated),
         ("delayed", done.delayed),
         ("refused", done.refused),
+        ("dropped", done.dropped),
     ] {
         // One in twenty of about 10,000, give or take half.
         assert!((250..750).contains(&count), "{count} frames were {what}");
@@ -95,4 +101,23 @@ fn without_faults_nothing_happens() {
     let (arrived, done) = run(Faults::default());
     assert_eq!(done, FaultCounters::default());
     assert_eq!(arrived, (0..FRAMES).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_device_that_takes_nothing_fills_its_ring() {
+    let idle = Faults {
+        idle_per_mille: 1_000,
+        ..Faults::default()
+    };
+    let mut port = FaultPort::new(pair(4).0, idle, LoopbackFrame::duplicate);
+    for number in 0..6 {
+        let frame = port.allocate(60).expect("a free buffer");
+        assert_eq!(port.transmit(frame).is_ok(), number < 4);
+        port.wake().unwrap();
+    }
+    let levels = port.levels();
+    assert_eq!((levels.transmit_used, levels.transmit_slots), (4, 4));
+    port.set_faults(Faults::default());
+    port.wake().unwrap();
+    assert_eq!(port.levels().transmit_used, 0);
 }

@@ -3,6 +3,7 @@
 
 pub mod counters;
 pub mod runs;
+pub mod shim;
 pub mod traffic;
 
 use std::{

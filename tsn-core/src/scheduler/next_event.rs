@@ -27,7 +27,13 @@ impl<F> Scheduler<F> {
         let ready = now.max(self.busy_until);
         let mut earliest: Option<TaiTime> = None;
         for class in self.occupied {
-            earliest = earlier(earliest, self.class_event(class, ready));
+            let mut held_until = None;
+            let event = self.class_event(class, ready, &mut held_until);
+            if let Some(close) = held_until {
+                // No call of `dequeue` may come before the gate closes.
+                self.classes[class.index()].hold_back(ready, close);
+            }
+            earliest = earlier(earliest, event);
             if earliest == Some(ready) {
                 break;
             }
@@ -36,8 +42,14 @@ impl<F> Scheduler<F> {
         earliest
     }
 
-    /// The next event of `class` at or after `ready`, when the link is idle.
-    fn class_event(&self, class: TrafficClass, ready: TaiTime) -> Option<TaiTime> {
+    /// The next event of `class` at or after `ready`, when the link is idle. Where a frame is held back because it
+    /// does not fit at `ready`, `held_until` is the close of its gate.
+    fn class_event(
+        &self,
+        class: TrafficClass,
+        ready: TaiTime,
+        held_until: &mut Option<Close>,
+    ) -> Option<TaiTime> {
         let window = self.usable_window(class, ready - self.margins.after_open);
         if window == Window::Never {
             return Some(ready);
@@ -47,7 +59,7 @@ impl<F> Scheduler<F> {
             .into_iter()
             .filter_map(|kind| queue.head(kind));
         heads
-            .filter_map(|head| self.head_event(class, head, window, ready))
+            .filter_map(|head| self.head_event(class, head, window, ready, held_until))
             .min()
     }
 
@@ -57,6 +69,7 @@ impl<F> Scheduler<F> {
         head: &Terms,
         window: Window,
         ready: TaiTime,
+        held_until: &mut Option<Close>,
     ) -> Option<TaiTime> {
         let after_open = self.margins.after_open;
         let gate_ready = ready - after_open;
@@ -79,6 +92,7 @@ impl<F> Scheduler<F> {
         }
         // Open, but the frame does not fit: wait for a window that holds it, or for its being
         // dropped, which lets those behind it go.
+        *held_until = Some(close);
         let dropped_late = head
             .latest_start()
             .map(|latest| latest + Nanoseconds::from_nanos(1));

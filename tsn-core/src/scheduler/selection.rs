@@ -86,6 +86,7 @@ impl<F> Scheduler<F> {
                 } else if self.fits(now, head.wire_time, gate_close) {
                     return Ok(Some(kind));
                 } else {
+                    self.classes[class.index()].hold_back(now, gate_close);
                     break;
                 }
             }

@@ -1,5 +1,6 @@
 //! The node daemon.
 
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,6 +45,10 @@ struct Arguments {
     /// The control socket.
     #[arg(long, default_value = "/run/tsnd/control.sock")]
     control: PathBuf,
+    /// Serves /metrics, and nothing else, over TCP too, such as at 127.0.0.1:9465: Prometheus reads no unix socket.
+    /// Without protection of its own, so give it an address that only the scraper reaches.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics_listen: Option<SocketAddr>,
     /// Where the kernel programs are pinned; on a bpffs.
     #[arg(long, default_value = "/sys/fs/bpf/tsnd")]
     pin_dir: PathBuf,
@@ -137,6 +142,14 @@ async fn serve<B: Backend + 'static>(
     listener: std::os::unix::net::UnixListener,
 ) -> Result<()> {
     let listener = tokio::net::UnixListener::from_std(listener)?;
+    let metrics_listener = match arguments.metrics_listen {
+        Some(address) => Some(
+            tokio::net::TcpListener::bind(address)
+                .await
+                .with_context(|| format!("--metrics-listen {address}"))?,
+        ),
+        None => None,
+    };
     let device = configuration
         .uplinks
         .first()
@@ -155,6 +168,10 @@ async fn serve<B: Backend + 'static>(
     let node = Arc::new(Mutex::new(node));
     let server =
         tokio::spawn(axum::serve(listener, server::router(Arc::clone(&node))).into_future());
+    if let Some(listener) = metrics_listener {
+        let router = server::metrics_router(Arc::clone(&node));
+        tokio::spawn(axum::serve(listener, router).into_future());
+    }
 
     notify(&[NotifyState::Ready, NotifyState::Status("scheduling")]);
     tracing::info!(control = %arguments.control.display(), "ready");

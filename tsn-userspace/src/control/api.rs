@@ -30,6 +30,8 @@ pub struct Status {
     pub backend: String,
     /// When this was taken, TAI nanoseconds.
     pub at_ns: u64,
+    /// When the daemon started, in nanoseconds since 1970 (UTC).
+    pub started_at_unix_ns: u64,
     /// The clock.
     pub clock: ClockStatus,
     /// The device that frames leave by.
@@ -72,6 +74,14 @@ pub struct UplinkStatus {
     pub wakes: u64,
     /// Payload bytes copied between receive and transmit.
     pub copied_bytes: u64,
+    /// Frames in the transmit ring that the device has not taken yet.
+    pub transmit_ring_used: u32,
+    /// Slots of the transmit ring.
+    pub transmit_ring_slots: u32,
+    /// Frame buffers that nobody holds.
+    pub free_frame_buffers: u32,
+    /// All frame buffers; uplink and pods share them.
+    pub frame_buffers: u32,
     /// Scheduled frames that were not sent after all, by cause. Those of cause `device` were taken by the device and
     /// dropped there.
     pub drops: BTreeMap<String, u64>,
@@ -103,14 +113,22 @@ pub struct ClassStatus {
     pub name: Option<String>,
     /// Frames that came to the scheduler.
     pub received: u64,
+    /// Their bytes, without FCS.
+    pub received_bytes: u64,
     /// Frames that left the queue for the uplink; the uplink's drops tell of those that did not get further.
     pub sent: u64,
+    /// Their bytes, without FCS.
+    pub sent_bytes: u64,
     /// Of `sent`: later than launch time plus tolerance.
     pub sent_late: u64,
     /// Frames that wait.
     pub queued: u64,
     /// Frames whose end was measured after their gate's close.
     pub transmission_overruns: u64,
+    /// Windows in which a frame whose time had come was held back because it did not fit before its gate's close.
+    pub guard_band_holds: u64,
+    /// Their guard bands together, in nanoseconds: from the first frame held back to the gate's close.
+    pub guard_band_ns: u64,
     /// Frames dropped, by cause.
     pub drops: BTreeMap<String, u64>,
 }
@@ -130,6 +148,10 @@ pub struct PodStatus {
     pub received: u64,
     /// Frames of the pod in the queues.
     pub waiting: u32,
+    /// Frames that arrived from the pod and that the worker has not taken yet.
+    pub receive_ring_waiting: u32,
+    /// The most frames that can wait so.
+    pub receive_ring_slots: u32,
     /// Frames dropped before the scheduler, by cause; those named `receive_…` never got into `received`.
     pub drops: BTreeMap<String, u64>,
     /// What the kernel programs counted.
@@ -200,10 +222,14 @@ impl ClassStatus {
             number,
             name,
             received: counters.received,
+            received_bytes: counters.received_bytes,
             sent: counters.sent,
+            sent_bytes: counters.sent_bytes,
             sent_late: counters.sent_late,
             queued: counters.queued,
             transmission_overruns: counters.transmission_overruns,
+            guard_band_holds: counters.guard_band_holds,
+            guard_band_ns: counters.guard_band_ns,
             drops,
         }
     }
@@ -224,6 +250,10 @@ impl UplinkStatus {
             transmitted: uplink.port.transmitted,
             wakes: uplink.port.wakes,
             copied_bytes: uplink.port.copied_bytes,
+            transmit_ring_used: uplink.levels.transmit_used,
+            transmit_ring_slots: uplink.levels.transmit_slots,
+            free_frame_buffers: uplink.levels.free_buffers,
+            frame_buffers: uplink.levels.buffers,
             drops: named([
                 ("link_down", uplink.dropped_link_down),
                 ("transmit_ring_full", uplink.dropped_ring_full),
@@ -264,6 +294,8 @@ impl PodStatus {
             waits_for,
             received: counters.port.received,
             waiting: counters.waiting,
+            receive_ring_waiting: counters.levels.receive_waiting,
+            receive_ring_slots: counters.levels.receive_slots,
             drops: named([
                 ("unmatched", counters.drops.unmatched),
                 ("quota_exceeded", counters.drops.quota_exceeded),

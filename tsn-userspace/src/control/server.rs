@@ -22,7 +22,7 @@ use super::api::{ApiError, Applied, PodStatus, Stalls, Status};
 use crate::capture::line::CaptureLine;
 use crate::capture::stream::lines;
 use crate::config::{Configuration, GateParameters, Pod};
-use crate::metrics;
+use crate::metrics::{self, Moment};
 use crate::node::{CaptureRequest, Node, NodeError};
 
 /// The largest request body: a gate control list of 65536 entries fits.
@@ -43,6 +43,13 @@ pub fn router<B: Backend + 'static>(node: Shared<B>) -> Router {
         .route("/v1/schema", get(schema))
         .route("/metrics", get(metrics_text::<B>))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(node)
+}
+
+/// Only `/metrics`, for a scraper that cannot reach the control socket and must change nothing.
+pub fn metrics_router<B: Backend + 'static>(node: Shared<B>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics_text::<B>))
         .with_state(node)
 }
 
@@ -237,8 +244,11 @@ async fn schema() -> Response {
 
 async fn metrics_text<B: Backend>(State(node): State<Shared<B>>) -> Result<Response, NodeError> {
     let mut node = node.lock().await;
-    let (status, pods) = (node.status().await?, node.pods().await?);
+    let moment = Moment {
+        status: node.status().await?,
+        pods: node.pods().await?,
+    };
     drop(node);
     let headers = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
-    Ok((headers, metrics::encode(status, pods)).into_response())
+    Ok((headers, metrics::encode(&moment)).into_response())
 }

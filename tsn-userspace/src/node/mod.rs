@@ -100,6 +100,7 @@ struct PodEntry {
 pub struct Node<B: Backend> {
     backend: B,
     backend_name: &'static str,
+    started_at_unix_ns: u64,
     worker: WorkerHandle<B::Port>,
     uplink: Uplink,
     link_speed_mbps: u32,
@@ -139,6 +140,7 @@ impl<B: Backend> Node<B> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             backend: self.backend_name.to_owned(),
             at_ns: snapshot.at.as_nanos(),
+            started_at_unix_ns: self.started_at_unix_ns,
             clock: self.clock_status,
             uplink: UplinkStatus::new(&self.uplink.device, self.link_speed_mbps, snapshot),
             gates: GatesStatus {

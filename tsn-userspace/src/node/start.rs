@@ -1,6 +1,6 @@
 //! From a configuration to a running node.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tsn_core::{LinkSpeed, Nanoseconds, SchedulerParameters};
 use tsn_port::{Backend, Port};
@@ -183,6 +183,9 @@ impl<B: Backend> Node<B> {
         let mut node = Self {
             backend,
             backend_name: options.backend_name,
+            started_at_unix_ns: SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| since.as_nanos() as u64),
             worker: WorkerHandle {
                 commands,
                 retired,

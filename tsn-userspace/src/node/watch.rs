@@ -158,6 +158,8 @@ mod tests {
                 state,
                 tai_utc_offset_s: 37,
                 max_error_us: 0,
+                estimated_error_us: 0,
+                offset_ns: 0,
             };
             let action = clock_action(clock, on_sync_loss, 0x80);
             (action.open_gates, action.dropped_classes)

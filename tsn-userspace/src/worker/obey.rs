@@ -127,7 +127,7 @@ impl<P: Port> Worker<P> {
         }
     }
 
-    fn fill(&self, snapshot: &mut Snapshot, now: TaiTime) {
+    fn fill(&mut self, snapshot: &mut Snapshot, now: TaiTime) {
         let gates = self.scheduler.gates();
         snapshot.at = now;
         snapshot.lead = self.lead.get();
@@ -141,6 +141,7 @@ impl<P: Port> Worker<P> {
         snapshot.classes = TrafficClass::ALL.map(|class| *self.scheduler.counters(class));
         snapshot.uplink = UplinkSnapshot {
             port: self.uplink.counters(),
+            levels: self.uplink.levels(),
             up: self.carrier && self.uplink_state.up,
             ..self.uplink_state
         };
@@ -151,26 +152,33 @@ impl<P: Port> Worker<P> {
         snapshot.clock_steps = self.clock_steps;
         snapshot.pods.clear();
         let room = snapshot.pods.capacity();
-        let pods = self.places.iter().enumerate().filter_map(|(index, place)| {
-            let pod = place.pod.as_ref()?;
-            let (port, drops, streams) = pod.counters();
-            let mut copy = PodSnapshot {
-                place: index as u32,
-                port,
-                drops,
-                waiting: place.waiting(),
-                ..PodSnapshot::default()
-            };
-            copy.streams
-                .iter_mut()
-                .zip(streams)
-                .for_each(|(to, from)| *to = *from);
-            copy.worst_last_minute_ns
-                .iter_mut()
-                .zip(pod.worst_last_minute_ns(now))
-                .for_each(|(to, from)| *to = from);
-            Some(copy)
-        });
+        let pods = self
+            .places
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(index, place)| {
+                let waiting = place.waiting();
+                let pod = place.pod.as_mut()?;
+                let levels = pod.levels();
+                let (port, drops, streams) = pod.counters();
+                let mut copy = PodSnapshot {
+                    place: index as u32,
+                    port,
+                    levels,
+                    drops,
+                    waiting,
+                    ..PodSnapshot::default()
+                };
+                copy.streams
+                    .iter_mut()
+                    .zip(streams)
+                    .for_each(|(to, from)| *to = *from);
+                copy.worst_last_minute_ns
+                    .iter_mut()
+                    .zip(pod.worst_last_minute_ns(now))
+                    .for_each(|(to, from)| *to = from);
+                Some(copy)
+            });
         snapshot.pods.extend(pods.take(room));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tsn_common::{Rule, Stamp, TimeBase, first_match, parse};
 use tsn_core::{Arrival, Launch, Nanoseconds, TaiTime};
-use tsn_port::{Frame, Port, PortCounters};
+use tsn_port::{Frame, Port, PortCounters, PortLevels};
 
 use super::histogram::LaunchErrors;
 use super::worst::WorstLastMinute;
@@ -171,6 +171,11 @@ impl<P: Port> PodPort<P> {
     /// Counters of the port, the pod's drops, and its streams in the order of the configuration.
     pub fn counters(&self) -> (PortCounters, PodDrops, &[StreamCounters]) {
         (self.port.counters(), self.drops, &self.streams)
+    }
+
+    /// How full the port's rings are.
+    pub fn levels(&mut self) -> PortLevels {
+        self.port.levels()
     }
 
     /// The scheduler refused a frame of this stream.

@@ -4,7 +4,7 @@
 //! allocates, and the figures belong together.
 
 use tsn_core::{ClassCounters, GateStates, Nanoseconds, TaiTime};
-use tsn_port::PortCounters;
+use tsn_port::{PortCounters, PortLevels};
 
 use super::pod::{PodDrops, StreamCounters};
 use super::stall::{Stall, StallTotals};
@@ -66,6 +66,8 @@ impl Default for GatesSnapshot {
 pub struct UplinkSnapshot {
     /// The port's counters.
     pub port: PortCounters,
+    /// The port's rings, and the memory that all ports share.
+    pub levels: PortLevels,
     /// Whether the last wake-up succeeded.
     pub up: bool,
     /// Frames dropped because the device was down.
@@ -85,6 +87,8 @@ pub struct PodSnapshot {
     pub place: u32,
     /// The port's counters.
     pub port: PortCounters,
+    /// The port's rings.
+    pub levels: PortLevels,
     /// Frames dropped before the scheduler.
     pub drops: PodDrops,
     /// Frames in the queues.

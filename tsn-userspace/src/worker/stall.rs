@@ -11,6 +11,24 @@ use super::quantile::{Quantile, RunningQuantile};
 /// Stalls that are kept for reports; older ones are forgotten, but stay counted.
 const KEPT: usize = 16_384;
 
+/// Upper bounds of the buckets of [`StallTotals::lengths`], in nanoseconds; the last bucket has none. What is no
+/// longer than `stall-threshold` (10 µs by default) is no stall.
+pub const LENGTH_BOUNDS_NS: [u64; 13] = [
+    20_000,
+    50_000,
+    100_000,
+    200_000,
+    500_000,
+    1_000_000,
+    2_000_000,
+    5_000_000,
+    10_000_000,
+    20_000_000,
+    50_000_000,
+    100_000_000,
+    1_000_000_000,
+];
+
 /// A time in which the worker did not run though it should have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -46,6 +64,9 @@ pub struct StallTotals {
     pub longest_ns: u64,
     /// Frames that they touched.
     pub frames: u64,
+    /// Stalls by length: bucket i holds those of up to `LENGTH_BOUNDS_NS[i]`, the last one the rest.
+    #[serde(default)]
+    pub lengths: [u64; LENGTH_BOUNDS_NS.len() + 1],
 }
 
 impl StallLog {
@@ -86,6 +107,8 @@ impl StallLog {
             frames: 0,
         });
         self.totals.count += 1;
+        let length = LENGTH_BOUNDS_NS.partition_point(|bound| *bound < gap.as_nanos());
+        self.totals.lengths[length] += 1;
         self.totals.total_ns += gap.as_nanos();
         self.totals.longest_ns = self.totals.longest_ns.max(gap.as_nanos());
         true
@@ -180,7 +203,8 @@ mod tests {
                 count: 1,
                 total_ns: 50_000,
                 longest_ns: 50_000,
-                frames: 1
+                frames: 1,
+                lengths: [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             }
         );
     }

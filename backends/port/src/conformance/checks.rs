@@ -220,6 +220,49 @@ pub fn dropping_frees<B: TestBed>(bed: &mut B) {
     );
 }
 
+pub fn levels_tell_what_waits<B: TestBed>(bed: &mut B) {
+    let slots = bed.ports().0.capabilities().transmit_slots;
+    let mut traffic = Traffic::new(bed);
+    for _ in 0..BURST_FRAMES {
+        let frame = traffic.frame(SHORTEST_FRAME_BYTES);
+        traffic.transmit_patiently(frame.expect("a buffer is free"));
+    }
+    let queued = traffic.bed.ports().0.levels();
+    assert_eq!(
+        queued.transmit_slots as usize, slots,
+        "slots of the transmit ring"
+    );
+    assert!(
+        queued.transmit_used <= BURST_FRAMES as u32,
+        "{queued:?} after a burst of {BURST_FRAMES}"
+    );
+    assert!(
+        queued.free_buffers < queued.buffers,
+        "a burst holds buffers: {queued:?}"
+    );
+    let start = std::time::Instant::now();
+    loop {
+        traffic.wake();
+        let (sender, receiver) = traffic.bed.ports();
+        let (sent, arrived) = (sender.levels(), receiver.levels());
+        if sent.transmit_used == 0 && arrived.receive_waiting == BURST_FRAMES as u32 {
+            assert!(
+                arrived.receive_slots >= arrived.receive_waiting,
+                "{arrived:?}"
+            );
+            break;
+        }
+        assert!(
+            start.elapsed() < B::PATIENCE,
+            "a burst of {BURST_FRAMES} was sent; the levels are {sent:?} and {arrived:?}"
+        );
+        std::thread::yield_now();
+    }
+    traffic.account();
+    let emptied = traffic.bed.ports().1.levels();
+    assert_eq!(emptied.receive_waiting, 0, "all frames have been taken");
+}
+
 pub fn random_use_conserves_frames<B: TestBed>(bed: &mut B) {
     const STEPS: usize = 5_000;
     let longest = longest_frame_bytes(bed);

@@ -1,0 +1,193 @@
+//! Which metrics and causes have been made to happen.
+//!
+//! Two suites do that: `tests/tests/metrics.rs` with a real daemon, and `tsn-userspace/tests/metrics.rs` with a real
+//! control plane and worker over ports without a device, for what a healthy kernel does not do on demand. Each proves
+//! that it has provoked what its list says, and that whatever it saw is on one of the two lists.
+
+use std::collections::BTreeSet;
+
+/// Labels whose values are known beforehand; each value counts as a thing of its own.
+const KINDS: [&str; 3] = ["cause", "what", "state"];
+
+/// Provoked end to end.
+pub const END_TO_END: &[&str] = &[
+    "process_start_time_seconds",
+    "tsnd_build_info",
+    "tsnd_class_dropped_frames_total{cause=\"deadline_missed\"}",
+    "tsnd_class_dropped_frames_total{cause=\"gate_never_opens\"}",
+    "tsnd_class_dropped_frames_total{cause=\"late\"}",
+    "tsnd_class_dropped_frames_total{cause=\"launch_time_past\"}",
+    "tsnd_class_dropped_frames_total{cause=\"missing_launch_time\"}",
+    "tsnd_class_dropped_frames_total{cause=\"never_fits\"}",
+    "tsnd_class_dropped_frames_total{cause=\"queue_full\"}",
+    "tsnd_class_dropped_frames_total{cause=\"sdu_too_large\"}",
+    "tsnd_class_guard_band_holds_total",
+    "tsnd_class_guard_band_seconds_total",
+    "tsnd_class_info",
+    "tsnd_class_queued_frames",
+    "tsnd_class_received_bytes_total",
+    "tsnd_class_received_frames_total",
+    "tsnd_class_sent_bytes_total",
+    "tsnd_class_sent_frames_total",
+    "tsnd_class_sent_late_frames_total",
+    "tsnd_clock_estimated_error_seconds",
+    "tsnd_clock_max_error_seconds",
+    "tsnd_clock_offset_seconds",
+    "tsnd_clock_state{state=\"free-run\"}",
+    "tsnd_clock_state{state=\"holdover\"}",
+    "tsnd_clock_state{state=\"locked\"}",
+    "tsnd_clock_state{state=\"lost\"}",
+    "tsnd_clock_steps_total",
+    "tsnd_clock_tai_offset_seconds",
+    "tsnd_config_change_errors_total",
+    "tsnd_config_pending",
+    "tsnd_frame_buffers",
+    "tsnd_frame_buffers_free",
+    "tsnd_launch_error_seconds_bucket",
+    "tsnd_lead_probe_frames_total",
+    "tsnd_lead_seconds",
+    "tsnd_pod_attached",
+    "tsnd_pod_dropped_frames_total{cause=\"launch_time_too_far\"}",
+    "tsnd_pod_dropped_frames_total{cause=\"launch_time_wrong_clock\"}",
+    "tsnd_pod_dropped_frames_total{cause=\"quota_exceeded\"}",
+    "tsnd_pod_dropped_frames_total{cause=\"receive_no_buffer\"}",
+    "tsnd_pod_kernel_frames_total{what=\"delivered\"}",
+    "tsnd_pod_kernel_frames_total{what=\"fallback_heartbeat\"}",
+    "tsnd_pod_kernel_frames_total{what=\"fallback_no_socket\"}",
+    "tsnd_pod_kernel_frames_total{what=\"forged_stamp\"}",
+    "tsnd_pod_kernel_frames_total{what=\"local\"}",
+    "tsnd_pod_kernel_frames_total{what=\"redirected\"}",
+    "tsnd_pod_kernel_frames_total{what=\"stamped\"}",
+    "tsnd_pod_queued_frames",
+    "tsnd_pod_quota_frames",
+    "tsnd_pod_received_frames_total",
+    "tsnd_pod_ring_slots",
+    "tsnd_sleeps_total",
+    "tsnd_stall_longest_seconds",
+    "tsnd_stall_seconds_bucket",
+    "tsnd_stall_seconds_count",
+    "tsnd_stall_seconds_sum",
+    "tsnd_stalled_frames_total",
+    "tsnd_stream_dropped_frames_total",
+    "tsnd_stream_received_frames_total",
+    "tsnd_stream_refused_frames_total",
+    "tsnd_stream_sent_frames_total",
+    "tsnd_stream_sent_late_frames_total",
+    "tsnd_stream_stalled_frames_total",
+    "tsnd_uplink_dropped_frames_total{cause=\"clock_lost\"}",
+    "tsnd_uplink_dropped_frames_total{cause=\"link_down\"}",
+    "tsnd_uplink_info",
+    "tsnd_uplink_ring_slots",
+    "tsnd_uplink_taken_frames_total",
+    "tsnd_uplink_transmitted_frames_total",
+    "tsnd_uplink_up",
+    "tsnd_uplink_wakes_total",
+];
+
+/// Provoked over ports without a device.
+pub const IN_PROCESS: &[&str] = &[
+    // Only told when the daemon ends, so nobody can scrape it from a daemon.
+    "tsnd_class_dropped_frames_total{cause=\"flushed\"}",
+    "tsnd_class_transmission_overruns_total",
+    // A race between a change of rules and frames on their way.
+    "tsnd_pod_dropped_frames_total{cause=\"unmatched\"}",
+    // An AF_XDP port keeps no more buffers ready than its receive ring has slots.
+    "tsnd_pod_dropped_frames_total{cause=\"receive_ring_full\"}",
+    "tsnd_pod_ring_frames",
+    "tsnd_uplink_dropped_frames_total{cause=\"device\"}",
+    "tsnd_uplink_dropped_frames_total{cause=\"transmit_ring_full\"}",
+    "tsnd_uplink_ring_frames",
+];
+
+/// Gauges that are 0 or 1, and have to be seen as both.
+pub const FLIPS: &[&str] = &[
+    "tsnd_clock_state{state=\"free-run\"}",
+    "tsnd_clock_state{state=\"holdover\"}",
+    "tsnd_clock_state{state=\"locked\"}",
+    "tsnd_clock_state{state=\"lost\"}",
+    "tsnd_config_pending",
+    "tsnd_pod_attached",
+    "tsnd_uplink_up",
+];
+
+/// What some metrics texts have shown.
+#[derive(Debug, Default)]
+pub struct Seen {
+    zero: BTreeSet<String>,
+    other: BTreeSet<String>,
+}
+
+impl Seen {
+    /// Looks at another text.
+    pub fn look_at(&mut self, text: &str) {
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let Some((series, value)) = line.rsplit_once(' ') else {
+                continue;
+            };
+            let set = match value {
+                "0" => &mut self.zero,
+                _ => &mut self.other,
+            };
+            set.insert(key(series));
+        }
+    }
+
+    /// What of `wanted` has never been other than 0.
+    pub fn missing(&self, wanted: &[&str]) -> Vec<String> {
+        missing(&self.other, wanted)
+    }
+
+    /// What of `wanted` has not been both 0 and something else.
+    pub fn not_flipped(&self, wanted: &[&str]) -> Vec<String> {
+        [missing(&self.zero, wanted), missing(&self.other, wanted)].concat()
+    }
+
+    /// What has been seen, be it 0, and is on neither list.
+    pub fn on_no_list(&self) -> Vec<String> {
+        let all = self.zero.union(&self.other);
+        all.filter(|key| !is_listed(key)).cloned().collect()
+    }
+}
+
+/// Whether something is on one of the two lists.
+pub fn is_listed(key: &str) -> bool {
+    [END_TO_END, IN_PROCESS].concat().contains(&key)
+}
+
+fn missing(seen: &BTreeSet<String>, wanted: &[&str]) -> Vec<String> {
+    let missing = wanted.iter().filter(|wanted| !seen.contains(**wanted));
+    missing.map(|wanted| (*wanted).to_owned()).collect()
+}
+
+/// A series without those labels that differ from node to node.
+fn key(series: &str) -> String {
+    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+    let labels = labels.trim_end_matches('}').split(',');
+    let kind = labels
+        .filter_map(|label| label.split_once('='))
+        .find(|(label, _)| KINDS.contains(label));
+    match kind {
+        Some((label, value)) => format!("{name}{{{label}={value}}}"),
+        None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_counts_by_its_name_and_cause() {
+        let mut seen = Seen::default();
+        seen.look_at(
+            "# TYPE a counter\na_total{pod=\"p\",cause=\"late\"} 0\nb{pod=\"p\"} 1\n# EOF\n",
+        );
+        seen.look_at("b{pod=\"q\"} 0\n");
+        assert_eq!(
+            seen.missing(&["b", "a_total{cause=\"late\"}"]),
+            ["a_total{cause=\"late\"}"]
+        );
+        assert!(seen.not_flipped(&["b"]).is_empty());
+        assert_eq!(seen.on_no_list(), ["a_total{cause=\"late\"}", "b"]);
+    }
+}

@@ -1,0 +1,9 @@
+//! The metrics: documented as they are told, and each of them made to happen, by this suite or, with a real daemon, by
+//! `tests/tests/metrics.rs` (see [`tsn_tests::coverage`]).
+
+#[path = "metrics/bench.rs"]
+mod bench;
+#[path = "metrics/documents.rs"]
+mod documents;
+#[path = "metrics/provoked.rs"]
+mod provoked;

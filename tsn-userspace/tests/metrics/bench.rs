@@ -1,0 +1,168 @@
+//! A node whose uplink and pod are ports without a device.
+
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use tsn_port::fault::{FaultPort, Faults};
+use tsn_port::loopback::{self, LoopbackFrame, LoopbackPort};
+use tsn_port::{Backend, Heartbeat, PodAttachment, Port, Stamp};
+use tsn_tests::coverage::Seen;
+use tsn_userspace::config::Configuration;
+use tsn_userspace::metrics::{Moment, encode};
+use tsn_userspace::node::{Node, NodeOptions};
+
+/// Slots of each ring.
+const SLOTS: usize = 64;
+/// Bound of every wait.
+const BOUND: Duration = Duration::from_secs(20);
+
+type TestPort = FaultPort<LoopbackPort, fn(&LoopbackFrame) -> Option<LoopbackFrame>>;
+
+/// One uplink and one pod.
+struct TestBackend {
+    uplink: Option<TestPort>,
+    pod: Option<TestPort>,
+}
+
+struct NoKernelPrograms;
+
+impl Heartbeat for NoKernelPrograms {
+    fn beat(&self) {}
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is no such device")]
+struct NoDevice;
+
+impl Backend for TestBackend {
+    type Port = TestPort;
+    type Error = NoDevice;
+
+    fn open_uplink(&mut self, _: &str) -> Result<TestPort, NoDevice> {
+        self.uplink.take().ok_or(NoDevice)
+    }
+
+    fn close_uplink(&mut self, _: &str) -> Result<(), NoDevice> {
+        Ok(())
+    }
+
+    fn attach_pod(&mut self, _: &PodAttachment) -> Result<TestPort, NoDevice> {
+        self.pod.take().ok_or(NoDevice)
+    }
+
+    fn detach_pod(&mut self, _: &str) -> Result<(), NoDevice> {
+        Ok(())
+    }
+
+    fn is_attached(&self, _: &str) -> bool {
+        self.pod.is_none()
+    }
+
+    fn pod_counters(&self, _: &str) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
+    fn leftovers(&self) -> Result<Vec<String>, NoDevice> {
+        Ok(Vec::new())
+    }
+
+    fn divert(&mut self) -> Result<(), NoDevice> {
+        Ok(())
+    }
+
+    fn heartbeat(&self) -> Box<dyn Heartbeat> {
+        Box::new(NoKernelPrograms)
+    }
+}
+
+/// A node with its worker, the pod's end and the wire's end.
+pub struct Bench {
+    runtime: tokio::runtime::Runtime,
+    node: Node<TestBackend>,
+    pod: LoopbackPort,
+    wire: LoopbackPort,
+}
+
+impl Bench {
+    /// With an uplink that does so much wrong.
+    pub fn start(configuration: &str, uplink: Faults) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let (uplink_port, wire) = loopback::pair(SLOTS);
+        let (pod_port, pod) = loopback::pair(SLOTS);
+        let port =
+            |inner, faults| -> TestPort { FaultPort::new(inner, faults, LoopbackFrame::duplicate) };
+        let backend = TestBackend {
+            uplink: Some(port(uplink_port, uplink)),
+            pod: Some(port(pod_port, Faults::default())),
+        };
+        let options = NodeOptions {
+            backend_name: "loopback",
+            cpu: None,
+            state_file: None,
+        };
+        let configuration = Configuration::from_yaml(configuration).unwrap();
+        let node = runtime
+            .block_on(Node::start(configuration, backend, options))
+            .unwrap();
+        Self {
+            runtime,
+            node,
+            pod,
+            wire,
+        }
+    }
+
+    /// What the daemon would tell now.
+    pub fn moment(&mut self) -> Moment {
+        let node = &mut self.node;
+        self.runtime.block_on(async {
+            Moment {
+                status: node.status().await.unwrap(),
+                pods: node.pods().await.unwrap(),
+            }
+        })
+    }
+
+    /// The pod sends bursts of minimum frames of an EtherType until the metrics have shown all of `wanted`.
+    pub fn send_until(&mut self, ethertype: u16, wanted: &[&str], seen: &mut Seen) {
+        let start = Instant::now();
+        loop {
+            for _ in 0..4 {
+                self.send_burst(ethertype);
+            }
+            let text = encode(&self.moment());
+            seen.look_at(&text);
+            let missing = seen.missing(wanted);
+            if missing.is_empty() {
+                return;
+            }
+            assert!(
+                start.elapsed() < BOUND,
+                "never seen: {missing:?} in\n{text}"
+            );
+        }
+    }
+
+    fn send_burst(&mut self, ethertype: u16) {
+        let mut bytes = [0; 60];
+        bytes[12..14].copy_from_slice(&ethertype.to_be_bytes());
+        while let Some(frame) = self.pod.frame(&bytes, Stamp::NONE) {
+            if self.pod.transmit(frame).is_err() {
+                break;
+            }
+        }
+        let result: Result<(), Infallible> = self.pod.wake();
+        result.unwrap();
+        while self.wire.receive().is_some() {}
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let stop = self.node.stop(Duration::ZERO, false);
+        self.runtime.block_on(stop);
+    }
+}
