@@ -5,7 +5,10 @@ use tsn_userspace::clock::SyncState;
 use tsn_userspace::control::api::Status;
 
 use super::text::{alarm, count, cut, duration, flow};
-use crate::watch::model::Model;
+use crate::watch::model::{Model, Sample};
+
+/// Pods that are named when they are not attached; there may be many.
+const MESSAGES: usize = 3;
 
 /// That the daemon does not answer.
 pub fn failure(model: &Model, width: usize) -> Vec<Line<'static>> {
@@ -22,6 +25,22 @@ pub fn failure(model: &Model, width: usize) -> Vec<Line<'static>> {
         .map(str::to_owned)
         .collect();
     flow(&words, " ", width).into_iter().map(alarm).collect()
+}
+
+/// The pods whose frames are not steered into the daemon, and why.
+pub fn not_attached(sample: &Sample, width: usize) -> Vec<Line<'static>> {
+    let waiting = sample.pods.iter().filter_map(|pod| {
+        let reason = pod.waits_for.as_ref()?;
+        Some(format!("pod {} is not attached: {reason}", pod.pod.name))
+    });
+    let mut messages: Vec<String> = waiting.collect();
+    let more = messages.len().saturating_sub(MESSAGES);
+    if more > 0 {
+        messages.truncate(MESSAGES - 1);
+        messages.push(format!("{} more pods are not attached", more + 1));
+    }
+    let lines = messages.into_iter().map(|text| alarm(cut(text, width)));
+    lines.collect()
 }
 
 /// The header.

@@ -14,7 +14,7 @@ use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
 use super::keys::Look;
-use super::model::{Model, Sample};
+use super::model::Model;
 
 /// Everything, for one size of the terminal.
 pub struct View<'a> {
@@ -49,18 +49,20 @@ impl View<'_> {
             return help::lines();
         }
         let mut lines = header::failure(self.model, width);
-        let Some(Sample { status, .. }) = &self.model.latest else {
+        let Some(sample) = &self.model.latest else {
             if lines.is_empty() {
                 lines.push(Line::from("asking tsnd ..."));
             }
             return lines;
         };
+        let status = &sample.status;
         lines.extend(header::lines(self.model, status, width));
         if let Some(pod) = &self.look.pod {
             let left = height.saturating_sub(lines.len());
             lines.extend(pod::lines(self.model, self.look, pod, width, left));
             return lines;
         }
+        lines.extend(header::not_attached(sample, width));
         let classes = classes::lines(self.model, width);
         let drops = classes::drops(self.model, width);
         let streams = self.model.streams(None).len() + 1;

@@ -103,6 +103,29 @@ fn a_daemon_that_is_away_is_said_over_what_was_known() {
 }
 
 #[test]
+fn pods_that_are_not_attached_are_named_with_the_reason_but_not_all_of_them() {
+    let waiting = |pods: usize| {
+        let mut sample = crate::watch::samples::after();
+        let mut pod = sample.pods.remove(0);
+        pod.waits_for = Some("no such namespace".to_owned());
+        sample.pods = vec![pod; pods];
+        let mut model = Model::default();
+        model.add(sample);
+        drawn(&model, &Look::default(), 100, 30)
+    };
+    let count = |view: &str, text| view.matches(text).count();
+    let view = waiting(1);
+    assert_eq!(
+        count(&view, "pod camera is not attached: no such namespace\n"),
+        1
+    );
+    assert_eq!(count(&waiting(3), "pod camera is not attached"), 3);
+    let view = waiting(9);
+    assert_eq!(count(&view, "pod camera is not attached"), 2);
+    assert_eq!(count(&view, "7 more pods are not attached\n"), 1);
+}
+
+#[test]
 fn nothing_is_too_small() {
     let looks = [
         Look::default(),
