@@ -119,6 +119,8 @@ fn figures_come_from_the_user_then_the_daemon_and_are_else_assumed() {
             state: SyncState::Locked,
             tai_utc_offset_s: 37,
             max_error_us: 400,
+            estimated_error_us: 0,
+            offset_ns: 0,
         },
     };
     let asked = |daemon: Result<DaemonFigures, String>, lead_ns| {
