@@ -175,8 +175,17 @@ fn the_example_configuration_runs() {
     assert_eq!(counters.pod("camera")["attached"], true);
     assert!(number(&counters.stream("controller", "loop")["sent"]) > 0);
     assert_eq!(counters.class(7)["name"], "control");
-    // It applies to the daemon that runs on it, without a change.
+    // The figures for a check come from the daemon that runs on it, so none has to be assumed.
     let file = write(&bed.home.file("example.yaml"), &example);
+    let report = told_json(&daemon, &["check", &file, "--clock-error", "1us"]);
+    let codes: Vec<&Value> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| &finding["code"])
+        .collect();
+    assert_eq!(codes, ["tag-counts-as-sdu"], "{report}");
+    // It applies to that daemon, without a change.
     assert_eq!(
         told_json(&daemon, &["apply", &file])["config-change-time-ns"],
         Value::Null

@@ -170,3 +170,29 @@ fn figures_come_from_the_user_then_the_daemon_and_are_else_assumed() {
         ]
     );
 }
+
+#[test]
+fn no_number_is_too_small_or_too_large() {
+    let is_digit = |at: usize| CLEAN.as_bytes()[at].is_ascii_digit();
+    let starts = (1..CLEAN.len()).filter(|at| is_digit(*at) && !is_digit(at - 1));
+    for start in starts {
+        let digits = CLEAN[start..].find(|c: char| !c.is_ascii_digit());
+        let end = start + digits.unwrap_or(0);
+        for extreme in [
+            "0",
+            "1",
+            "255",
+            "65535",
+            "4294967295",
+            "18446744073709551615",
+        ] {
+            let text = format!("{}{extreme}{}", &CLEAN[..start], &CLEAN[end..]);
+            let report = check(&text, &environment());
+            let mut shown = String::new();
+            write_text(&mut shown, &report, "tsnd.yaml", &text).unwrap();
+            let told = report.errors + report.warnings + report.notes;
+            assert_eq!(report.findings.len(), told, "{shown}");
+            assert_eq!(shown.matches("\ntsnd.yaml:").count() + 1, told.max(1));
+        }
+    }
+}
