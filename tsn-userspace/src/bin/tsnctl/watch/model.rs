@@ -31,6 +31,9 @@ pub struct ClassRow<'a> {
     pub class: &'a ClassStatus,
     pub received_per_s: Option<f64>,
     pub sent_per_s: Option<f64>,
+    pub sent_bits_per_s: Option<f64>,
+    /// Of the time, what it was held back before its gate closed.
+    pub guard_band_share: Option<f64>,
 }
 
 /// A stream with its rate and the quantiles of its error.
@@ -53,6 +56,13 @@ pub enum Estimate {
     About(i64),
     /// In the highest bucket, which has only this lower bound.
     MoreThan(i64),
+}
+
+impl ClassRow<'_> {
+    /// Frames that the class dropped, whatever the cause.
+    pub fn dropped(&self) -> u64 {
+        self.class.drops.values().sum()
+    }
 }
 
 impl Model {
@@ -87,8 +97,12 @@ impl Model {
         };
         let rows = latest.status.classes.iter().rev().map(|class| {
             let before = before(class.number);
+            let bytes_per_s = self.rate(before.map(|c| c.sent_bytes), class.sent_bytes);
+            let guard_ns_per_s = self.rate(before.map(|c| c.guard_band_ns), class.guard_band_ns);
             ClassRow {
                 class,
+                sent_bits_per_s: bytes_per_s.map(|bytes| bytes * 8.0),
+                guard_band_share: guard_ns_per_s.map(|ns| ns / 1e9),
                 received_per_s: self.rate(before.map(|c| c.received), class.received),
                 sent_per_s: self.rate(before.map(|c| c.sent), class.sent),
             }

@@ -3,49 +3,62 @@
 use ratatui::style::{Color, Style};
 use ratatui::text::Line;
 
-use super::text::{count, flow, number, rate, row, text, title};
+use super::text::{Column, count, flow, number, rate, row, text, title};
 use crate::watch::model::{ClassRow, Model, named};
+
+/// The columns, and from which width of the terminal on they are shown.
+const COLUMNS: [(Column, usize); 9] = [
+    (text("class", 13), 0),
+    (number("queued", 7), 0),
+    (number("recv/s", 7), 0),
+    (number("sent/s", 7), 0),
+    (number("late", 6), 0),
+    (number("overrun", 7), 0),
+    (number("dropped", 7), 0),
+    (number("bit/s", 7), 80),
+    (number("guard", 6), 80),
+];
 
 /// One line for each class.
 pub fn lines(model: &Model, width: usize) -> Vec<Line<'static>> {
-    let columns = [
-        text("class", if width < 80 { 13 } else { 20 }),
-        number("queued", 7),
-        number("recv/s", 7),
-        number("sent/s", 7),
-        number("late", 6),
-        number("overrun", 7),
-        number("dropped", 7),
-    ];
-    let header = row(columns.map(|column| (column, column.title.to_owned())));
+    let columns = || {
+        let shown = COLUMNS.iter().filter(|(_, from)| width >= *from);
+        shown.map(|(column, _)| *column)
+    };
+    let header = row(columns().map(|column| (column, column.title.to_owned())));
     let mut lines = vec![title(header)];
-    lines.extend(model.classes().iter().map(
-        |ClassRow {
-             class,
-             received_per_s,
-             sent_per_s,
-         }| {
-            let name = class.name.as_deref().unwrap_or_default();
-            let dropped = class.drops.values().sum();
-            let cells = [
-                format!("{} {name}", class.number),
-                count(class.queued),
-                rate(*received_per_s),
-                rate(*sent_per_s),
-                count(class.sent_late),
-                count(class.transmission_overruns),
-                count(dropped),
-            ];
-            let is_bad = class.sent_late + class.transmission_overruns + dropped > 0;
-            let style = if is_bad {
-                Style::new().fg(Color::Yellow)
-            } else {
-                Style::new()
-            };
-            Line::styled(row(columns.into_iter().zip(cells)), style)
-        },
-    ));
+    lines.extend(model.classes().iter().map(|class| {
+        let cells = columns().map(|column| (column, cell(column, class)));
+        let counters = class.class;
+        let style = if counters.sent_late + counters.transmission_overruns + class.dropped() > 0 {
+            Style::new().fg(Color::Yellow)
+        } else {
+            Style::new()
+        };
+        Line::styled(row(cells), style)
+    }));
     lines
+}
+
+fn cell(column: Column, row: &ClassRow<'_>) -> String {
+    let class = row.class;
+    match column.title {
+        "queued" => count(class.queued),
+        "recv/s" => rate(row.received_per_s),
+        "sent/s" => rate(row.sent_per_s),
+        "late" => count(class.sent_late),
+        "overrun" => count(class.transmission_overruns),
+        "dropped" => count(row.dropped()),
+        "bit/s" => rate(row.sent_bits_per_s),
+        "guard" => row
+            .guard_band_share
+            .map_or("-".to_owned(), |share| format!("{:.1}%", share * 100.0)),
+        _ => format!(
+            "{} {}",
+            class.number,
+            class.name.as_deref().unwrap_or_default()
+        ),
+    }
 }
 
 /// The causes of all drops that there were: of classes, of the uplink, of pods.

@@ -4,7 +4,7 @@ use ratatui::text::Line;
 use tsn_userspace::clock::SyncState;
 use tsn_userspace::control::api::Status;
 
-use super::text::{alarm, count, cut, duration, flow};
+use super::text::{alarm, count, cut, duration, error, flow};
 use crate::watch::model::{Model, Sample};
 
 /// Pods that are named when they are not attached; there may be many.
@@ -55,7 +55,8 @@ pub fn lines(model: &Model, status: &Status, width: usize) -> Vec<Line<'static>>
     let max_error_ns = clock.max_error_us.unsigned_abs() * 1_000;
     let segments = [
         format!(
-            "clock {state} max error {} TAI-UTC {}s",
+            "clock {state} offset {} max error {} TAI-UTC {}s",
+            error(Some(clock.offset_ns)),
             duration(max_error_ns),
             clock.tai_utc_offset_s
         ),
@@ -71,6 +72,10 @@ pub fn lines(model: &Model, status: &Status, width: usize) -> Vec<Line<'static>>
             count(stalls.count),
             model.new_stalls(),
             duration(stalls.longest_ns)
+        ),
+        format!(
+            "buffers {}/{} free",
+            uplink.free_frame_buffers, uplink.frame_buffers
         ),
         format!("{} pods", status.pods),
         cut(format!("tsnd {} {}", status.version, status.backend), width),

@@ -20,6 +20,7 @@ lost     refused or dropped by the scheduler
 p50 p99  of departure - launch time since the start, as far
          as the histogram tells; without stalled frames
 worst    the largest in the last minute; with stalled frames
+guard    part of the time spent in guard bands with a frame
 overrun  ended after its gate's close";
 
 /// The page.

@@ -35,6 +35,10 @@ pub fn lines(
             rate(received_per_s)
         ),
         format!("waiting {} of {}", status.waiting, status.pod.frame_quota),
+        format!(
+            "receive ring {} of {}",
+            status.receive_ring_waiting, status.receive_ring_slots
+        ),
     ];
     let mut lines: Vec<Line<'static>> = flow(&segments, " │ ", width)
         .into_iter()
