@@ -11,6 +11,7 @@
 //! | [`capture`] | frames as they left, from the worker to a pcapng file |
 //! | [`clock`] | CLOCK_TAI, and whether it is synchronised |
 //! | [`device`] | link speed and link events |
+//! | [`formats`] | schedules in and out of YANG, taprio and tsnkit |
 //! | [`state`] | what survives a restart |
 
 pub mod capture;
@@ -19,6 +20,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod device;
+pub mod formats;
 pub mod metrics;
 pub mod node;
 pub mod state;

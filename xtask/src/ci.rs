@@ -41,7 +41,7 @@ pub fn run() -> Result<()> {
     })?;
     step("fuzzing", || {
         fuzz::run(&fuzz::Options {
-            seconds: 60,
+            seconds: 180,
             target: None,
         })
     })?;

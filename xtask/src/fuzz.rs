@@ -24,9 +24,9 @@ const LEAST_COVERAGE: u64 = 10;
 /// Options of `cargo xtask fuzz`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// How long each target runs.
-    #[arg(long, default_value_t = 60)]
-    pub seconds: u32,
+    /// How long all targets run together, one after the other.
+    #[arg(long, default_value_t = 180)]
+    pub seconds: usize,
     /// Only this target of fuzz/fuzz_targets.
     #[arg(long)]
     pub target: Option<String>,
@@ -60,9 +60,11 @@ pub fn run(options: &Options) -> Result<()> {
         )
     })?;
     let binaries = fuzz.join("target").join(host).join("release");
+    // libFuzzer takes 0 for no end.
+    let seconds = (options.seconds / names.len().max(1)).max(1);
     for name in names {
-        step(&format!("fuzz {name} for {} s", options.seconds), || {
-            fuzz_one(&fuzz, &binaries, &name, options.seconds)
+        step(&format!("fuzz {name} for {seconds} s"), || {
+            fuzz_one(&fuzz, &binaries, &name, seconds)
         })?;
     }
     Ok(())
@@ -78,7 +80,7 @@ fn targets(fuzz: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn fuzz_one(fuzz: &Path, binaries: &Path, name: &str, seconds: u32) -> Result<()> {
+fn fuzz_one(fuzz: &Path, binaries: &Path, name: &str, seconds: usize) -> Result<()> {
     let corpus = made(fuzz.join("target/corpus").join(name))?;
     let artifacts = made(fuzz.join("target/artifacts").join(name))?;
     let mut command = Command::new(binaries.join(name));

@@ -150,6 +150,29 @@ impl BaseTime {
         }
     }
 
+    /// From seconds and nanoseconds since the PTP epoch.
+    ///
+    /// # Errors
+    ///
+    /// When `nanoseconds` is a second or more, or the instant does not fit into 64-bit nanoseconds.
+    pub fn checked(seconds: u64, nanoseconds: u32) -> Result<Self, String> {
+        const LAST_SECOND: u64 = u64::MAX / 1_000_000_000 - 1;
+        if nanoseconds >= 1_000_000_000 {
+            return Err(format!(
+                "nanoseconds is {nanoseconds}; it counts below one second, so at most 999999999"
+            ));
+        }
+        if seconds > LAST_SECOND {
+            return Err(format!(
+                "seconds is {seconds}; at most {LAST_SECOND} fit into 64-bit nanoseconds"
+            ));
+        }
+        Ok(Self {
+            seconds,
+            nanoseconds,
+        })
+    }
+
     /// As an instant.
     pub const fn instant(self) -> TaiTime {
         TaiTime::from_nanos(self.seconds * 1_000_000_000 + self.nanoseconds as u64)
@@ -184,21 +207,7 @@ impl<'de> Deserialize<'de> for BaseTime {
                     seconds,
                     nanoseconds,
                 } = Parts::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                if nanoseconds >= 1_000_000_000 {
-                    return Err(de::Error::custom(format!(
-                        "nanoseconds is {nanoseconds}; it counts below one second, so at most 999999999"
-                    )));
-                }
-                if seconds > u64::MAX / 1_000_000_000 - 1 {
-                    return Err(de::Error::custom(format!(
-                        "seconds is {seconds}; at most {} fit into 64-bit nanoseconds",
-                        u64::MAX / 1_000_000_000 - 1
-                    )));
-                }
-                Ok(BaseTime {
-                    seconds,
-                    nanoseconds,
-                })
+                BaseTime::checked(seconds, nanoseconds).map_err(de::Error::custom)
             }
         }
         deserializer.deserialize_any(AsWritten)
@@ -215,7 +224,12 @@ pub struct CycleTimeSetting {
 }
 
 impl CycleTimeSetting {
-    fn from_interval(interval: Interval) -> Result<Self, String> {
+    /// A cycle of this duration, as a reduced fraction of a second.
+    ///
+    /// # Errors
+    ///
+    /// When that is no fraction of 32-bit numbers: for some durations of 4.29 s and more.
+    pub fn from_interval(interval: Interval) -> Result<Self, String> {
         let (mut a, mut b) = (interval.ns, 1_000_000_000u64);
         while b != 0 {
             (a, b) = (b, a % b);

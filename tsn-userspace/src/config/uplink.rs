@@ -28,6 +28,20 @@ pub struct Uplink {
     pub gate_parameters: GateParameters,
 }
 
+impl Uplink {
+    /// An uplink with nothing but its device: every setting has its default, all gates are open.
+    pub fn on_device(device: &str) -> Self {
+        Self {
+            device: device.to_owned(),
+            link_speed: None,
+            per_frame_overhead: ethernet_overhead_bytes(),
+            lead_probes: lead_probes(),
+            traffic_classes: Vec::new(),
+            gate_parameters: GateParameters::default(),
+        }
+    }
+}
+
 const fn ethernet_overhead_bytes() -> u32 {
     24
 }
@@ -56,6 +70,20 @@ pub struct TrafficClassSettings {
     /// Whether its frames are dropped when the clock is lost under `on-sync-loss: drop-critical`.
     #[serde(default)]
     pub critical: bool,
+}
+
+impl TrafficClassSettings {
+    /// The class `number`, 0 to 7, with the defaults.
+    pub fn numbered(number: u8) -> Self {
+        Self {
+            number,
+            name: None,
+            queue_max_sdu: 0,
+            capacity: queue_capacity(),
+            launch_time_required: false,
+            critical: false,
+        }
+    }
 }
 
 pub(super) const fn queue_capacity() -> u32 {

@@ -3,6 +3,7 @@
 mod apply;
 mod capture;
 mod check;
+mod convert;
 mod pods;
 mod status;
 mod watch;
@@ -61,6 +62,12 @@ enum Command {
     /// 2 wrong usage.
     #[command(verbatim_doc_comment)]
     Check(check::Options),
+    /// Converts a schedule from or to another tool's format; needs no daemon.
+    ///
+    /// Reads the gates of a port as a tsnd configuration, as JSON of the YANG module ieee802-dot1dc-sched-if, as a
+    /// `tc qdisc ... taprio` command or as the files of tsnkit, and writes them to standard output as one of the first
+    /// three. What the target cannot say is named on standard error, as `not carried: …`.
+    Convert(convert::Options),
     /// Shows clock, uplink, gates and classes.
     Status,
     /// Shows the pods and their streams.
@@ -83,6 +90,7 @@ async fn main() -> Result<ExitCode> {
     match command {
         Command::Apply(options) => apply::run(options, &context).await?,
         Command::Check(options) => return check::run(options, &context).await,
+        Command::Convert(options) => return convert::run(&options, &context),
         Command::Status => status::run(&context).await?,
         Command::Pods => pods::run(&context).await?,
         Command::Watch(options) => watch::run(options, &context).await?,
