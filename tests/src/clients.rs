@@ -37,6 +37,16 @@ pub fn binary(name: &str) -> Result<PathBuf> {
     }
 }
 
+/// Prometheus's `promtool`, from where `cargo xtask setup` puts it or from the search path.
+pub fn promtool() -> Command {
+    let unpacked = std::env::current_exe().ok().and_then(|this| {
+        this.ancestors()
+            .map(|target| target.join("tools/prometheus/usr/bin/promtool"))
+            .find(|candidate| candidate.is_file())
+    });
+    Command::new(unpacked.unwrap_or_else(|| "promtool".into()))
+}
+
 /// `tsn-perf` in a namespace, its subcommand and options still to be given.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use std::{
 use common::{BOUND, Bed, shim::ClockShim, traffic::Talker};
 use serde_json::json;
 use tsn_tests::{
-    clients::python,
+    clients::{promtool, python},
     clock::tai_now_ns,
     control::Control,
     coverage::{END_TO_END, FLIPS, Seen},
@@ -381,4 +381,45 @@ fn read_over_tcp(bed: &Bed, watched: &Watched) {
         .parse()
         .unwrap();
     assert_eq!(samples, names(text).len());
+    lint(text);
+}
+
+/// `promtool check metrics` reads the older text format: a counter's description has the name of its samples there.
+fn lint(text: &str) {
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let mut older = text.replace("# EOF\n", "");
+    for (name, kind) in types.filter_map(|rest| rest.split_once(' ')) {
+        let (suffix, older_kind) = match kind {
+            "counter" => ("_total", kind),
+            "info" => ("_info", "gauge"),
+            _ => ("", kind),
+        };
+        let described = format!("# TYPE {name}{suffix} {older_kind}\n");
+        older = older
+            .replace(
+                &format!("# HELP {name} "),
+                &format!("# HELP {name}{suffix} "),
+            )
+            .replace(&format!("# TYPE {name} {kind}\n"), &described);
+    }
+    let mut promtool = promtool()
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is missing; `cargo xtask setup` unpacks it");
+    promtool
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(older.as_bytes())
+        .unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said)
+    );
 }

@@ -12,6 +12,7 @@
 //! | [`clock`] | CLOCK_TAI, and whether it is synchronised |
 //! | [`device`] | link speed and link events |
 //! | [`formats`] | schedules in and out of YANG, taprio and tsnkit |
+//! | [`log`] | what is logged, and no more than can be read |
 //! | [`state`] | what survives a restart |
 
 pub mod capture;
@@ -21,6 +22,7 @@ pub mod config;
 pub mod control;
 pub mod device;
 pub mod formats;
+pub mod log;
 pub mod metrics;
 pub mod node;
 pub mod state;

@@ -48,6 +48,7 @@ const TESTS: Group = Group {
         "isochron",
         "netsniff-ng",
         "python3",
+        "python3-prometheus-client",
         "tshark",
     ],
 };
@@ -63,6 +64,9 @@ const FUZZING: Group = Group {
     reason: "fuzzing: libFuzzer is C++",
     packages: &["g++"],
 };
+
+/// Debian package of promtool, which checks alerts. It is unpacked and not installed: installing it starts a service.
+const PROMETHEUS: &str = "prometheus";
 
 const LLVM_BIN: &str = "/usr/lib/llvm-22/bin";
 const BPF_LINKER_INSTALL: [&str; 7] = [
@@ -115,6 +119,7 @@ pub fn run() -> anyhow::Result<()> {
         }
     }
     install_packages(&missing)?;
+    unpack_promtool()?;
     match linker {
         Some(linker) => println!("present     bpf-linker ({})", linker.display()),
         None => install_linker()?,
@@ -182,6 +187,42 @@ fn install_packages(packages: &[&str]) -> anyhow::Result<()> {
         done,
         "cannot install the packages; see what apt-get says above, and try: {command}"
     );
+    Ok(())
+}
+
+/// Puts promtool into `target/tools/prometheus`, where the tests look for it.
+fn unpack_promtool() -> anyhow::Result<()> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target");
+    let directory = target.join("tools/prometheus");
+    if directory.join("usr/bin/promtool").is_file() {
+        println!("present     promtool, for the tests of the alerts");
+        return Ok(());
+    }
+    println!("unpacking   promtool, for the tests of the alerts: apt-get download {PROMETHEUS}");
+    let package = directory.join("package");
+    std::fs::create_dir_all(&package).with_context(|| format!("make {}", package.display()))?;
+    let download = || -> anyhow::Result<bool> {
+        let mut apt = Command::new("apt-get");
+        apt.args(["--quiet=2", "download", PROMETHEUS])
+            .current_dir(&package);
+        Ok(apt.status().context("cannot start apt-get")?.success())
+    };
+    if !download()? {
+        apt_get(&["update"])?;
+        ensure!(
+            download()?,
+            "apt-get download {PROMETHEUS} fails; see what it says above"
+        );
+    }
+    for entry in std::fs::read_dir(&package)? {
+        let mut unpack = Command::new("dpkg");
+        unpack.arg("--extract").arg(entry?.path()).arg(&directory);
+        ensure!(
+            unpack.status()?.success(),
+            "dpkg cannot unpack {PROMETHEUS}"
+        );
+    }
+    std::fs::remove_dir_all(&package)?;
     Ok(())
 }
 

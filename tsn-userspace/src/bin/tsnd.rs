@@ -19,6 +19,7 @@ use tsn_port::Backend;
 use tsn_userspace::config::Configuration;
 use tsn_userspace::control::server;
 use tsn_userspace::device::watch_links;
+use tsn_userspace::log::{self, Limiter};
 use tsn_userspace::node::{Node, NodeOptions};
 use tsn_userspace::state::StateFile;
 
@@ -66,7 +67,7 @@ struct Arguments {
     log: EnvFilter,
     /// How it is logged.
     #[arg(long, value_enum, default_value = "text")]
-    log_format: LogFormat,
+    log_format: log::Format,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -75,21 +76,9 @@ enum BackendName {
     Afxdp,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
-
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(arguments.log.clone())
-        .with_writer(std::io::stderr);
-    match arguments.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
+    let limiter = log::init(arguments.log.clone(), arguments.log_format);
     let configuration = Configuration::from_file(&arguments.config)?;
     // A page fault in the worker is a stall. Without the right to lock memory the daemon works all the same.
     if let Err(error) = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE) {
@@ -99,7 +88,8 @@ fn main() -> Result<()> {
     let listener = server::bind(&arguments.control)
         .with_context(|| format!("--control {}", arguments.control.display()))?;
     let control = arguments.control.clone();
-    let ended = run(arguments, configuration, listener);
+    let ended = run(arguments, configuration, listener, &limiter);
+    limiter.report();
     // A dead socket does no harm, so the daemon's own error is the one to tell.
     let _ = std::fs::remove_file(&control);
     ended
@@ -109,6 +99,7 @@ fn run(
     arguments: Arguments,
     configuration: Configuration,
     listener: std::os::unix::net::UnixListener,
+    limiter: &Limiter,
 ) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -129,7 +120,14 @@ fn run(
                 Ok(None) => tracing::warn!("the kernel programs' log belongs to another process"),
                 Err(error) => tracing::warn!(%error, "the kernel programs' log cannot be read"),
             }
-            runtime.block_on(serve(arguments, "afxdp", configuration, backend, listener))
+            runtime.block_on(serve(
+                arguments,
+                "afxdp",
+                configuration,
+                backend,
+                listener,
+                limiter,
+            ))
         }
     }
 }
@@ -140,6 +138,7 @@ async fn serve<B: Backend + 'static>(
     configuration: Configuration,
     backend: B,
     listener: std::os::unix::net::UnixListener,
+    limiter: &Limiter,
 ) -> Result<()> {
     let listener = tokio::net::UnixListener::from_std(listener)?;
     let metrics_listener = match arguments.metrics_listen {
@@ -180,6 +179,7 @@ async fn serve<B: Backend + 'static>(
         .map_or(Duration::from_secs(1), |limit| limit / 2)
         .min(Duration::from_secs(1));
     let mut housekeeping = tokio::time::interval(period);
+    let mut log_report = tokio::time::interval(log::REPORT_INTERVAL);
     let ended = loop {
         tokio::select! {
             _ = terminate.recv() => break Ok(()),
@@ -189,6 +189,7 @@ async fn serve<B: Backend + 'static>(
                     break Err(error);
                 }
             }
+            _ = log_report.tick() => limiter.report(),
             _ = housekeeping.tick() => {
                 let mut node = node.lock().await;
                 node.housekeeping().await;

@@ -96,6 +96,7 @@ impl IntoResponse for NodeError {
             Self::Backend(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::State(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
+        tracing::info!(status = status.as_u16(), error = %self, "request refused");
         (
             status,
             Json(ApiError {
@@ -112,6 +113,7 @@ struct BadBody(String);
 impl IntoResponse for BadBody {
     fn into_response(self) -> Response {
         let error = format!("{}; `GET /v1/schema` describes the bodies", self.0);
+        tracing::info!(status = 400, error, "request refused");
         (StatusCode::BAD_REQUEST, Json(ApiError { error })).into_response()
     }
 }
