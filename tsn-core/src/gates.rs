@@ -282,6 +282,23 @@ impl Gates {
         self.phase(now.as_nanos()).until().map(TaiTime::from_nanos)
     }
 
+    /// The start of the cycle that `t` lies in; `None` where the admin gate states are in force. A
+    /// cycle that is cut or held by a change of schedule ends where the new schedule's first begins.
+    pub fn cycle_start(&self, t: TaiTime) -> Option<TaiTime> {
+        match self.phase(t.as_nanos()) {
+            Phase::Admin { .. } => None,
+            Phase::Running {
+                schedule,
+                cursor,
+                held_cycle,
+                ..
+            } => {
+                let position = Position::at(t.as_nanos(), schedule, cursor, held_cycle);
+                Some(TaiTime::from_nanos(position.cycle_start))
+            }
+        }
+    }
+
     /// Whether the gates are enabled (GateEnabled).
     pub fn is_enabled(&self) -> bool {
         self.enabled

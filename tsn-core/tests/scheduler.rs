@@ -222,6 +222,37 @@ fn superseded_schedules_come_back_to_the_caller() {
 }
 
 #[test]
+fn the_start_of_a_cycle_is_known_also_when_a_change_cuts_or_holds_it() {
+    let list = [(0x08, 600), (0xf7, 400)];
+    let mut parameters = schedule(1_000, &list).parameters().clone();
+    parameters.cycle_time_extension = Nanoseconds::from_nanos(100);
+    let mut gates = Gates::new(GateStates::ALL_OPEN);
+    let old = Schedule::new(parameters).unwrap();
+    assert!(gates.configure(at(0), Box::new(old)).superseded.is_none());
+    assert_eq!(
+        gates.cycle_start(at(999)),
+        None,
+        "the admin gate states are in force"
+    );
+    assert_eq!(gates.cycle_start(at(1_000)), Some(at(1_000)));
+    assert_eq!(gates.cycle_start(at(2_999)), Some(at(2_000)));
+    // 80 ns after a start: the cycle before it is held until then.
+    let held = gates.configure(at(1_500), schedule(4_080, &list));
+    assert_eq!(held.config_change_time, at(4_080));
+    assert_eq!(gates.cycle_start(at(4_079)), Some(at(3_000)));
+    assert_eq!(gates.cycle_start(at(4_080)), Some(at(4_080)));
+    // 300 ns after a start: its cycle is cut.
+    assert!(
+        gates
+            .configure(at(1_500), schedule(4_300, &list))
+            .superseded
+            .is_some()
+    );
+    assert_eq!(gates.cycle_start(at(4_299)), Some(at(4_000)));
+    assert_eq!(gates.cycle_start(at(4_300)), Some(at(4_300)));
+}
+
+#[test]
 fn a_schedule_configured_while_disabled_starts_after_enabling() {
     let mut port = scheduler(1);
     port.set_enabled(at(0), false);

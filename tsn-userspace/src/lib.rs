@@ -13,6 +13,7 @@
 //! | [`device`] | link speed and link events |
 //! | [`formats`] | schedules in and out of YANG, taprio and tsnkit |
 //! | [`log`] | what is logged, and no more than can be read |
+//! | [`plan`] | the picture of a gate control list |
 //! | [`state`] | what survives a restart |
 
 pub mod capture;
@@ -25,5 +26,6 @@ pub mod formats;
 pub mod log;
 pub mod metrics;
 pub mod node;
+pub mod plan;
 pub mod state;
 pub mod worker;

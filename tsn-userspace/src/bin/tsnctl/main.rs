@@ -4,6 +4,7 @@ mod apply;
 mod capture;
 mod check;
 mod convert;
+mod plan;
 mod pods;
 mod status;
 mod watch;
@@ -68,6 +69,11 @@ enum Command {
     /// `tc qdisc ... taprio` command or as the files of tsnkit, and writes them to standard output as one of the first
     /// three. What the target cannot say is named on standard error, as `not carried: …`.
     Convert(convert::Options),
+    /// Draws the gates of a configuration file, or a change from one to another.
+    ///
+    /// Shows when which class may send, its guard bands, and what is left of its windows for frames, as the scheduler will
+    /// do it. Needs no daemon; if one runs on the file's uplink, its lead is taken. See docs/plan.md.
+    Plan(plan::Options),
     /// Shows clock, uplink, gates and classes.
     Status,
     /// Shows the pods and their streams.
@@ -91,6 +97,7 @@ async fn main() -> Result<ExitCode> {
         Command::Apply(options) => apply::run(options, &context).await?,
         Command::Check(options) => return check::run(options, &context).await,
         Command::Convert(options) => return convert::run(&options, &context),
+        Command::Plan(options) => plan::run(options, &context).await?,
         Command::Status => status::run(&context).await?,
         Command::Pods => pods::run(&context).await?,
         Command::Watch(options) => watch::run(options, &context).await?,

@@ -1,0 +1,168 @@
+//! Figures and names as people read them.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::model::Plan;
+
+/// A duration, exactly, in the largest unit that needs no more than three decimals: `12.336 µs`.
+pub fn duration(ns: u64) -> String {
+    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs")];
+    for (scale, unit) in units {
+        if ns >= scale && ns.is_multiple_of(scale / 1_000) {
+            let thousandths = ns % scale / (scale / 1_000);
+            let decimals = format!(".{thousandths:03}");
+            let decimals = decimals.trim_end_matches('0').trim_end_matches('.');
+            return format!("{}{decimals} {unit}", ns / scale);
+        }
+    }
+    format!("{ns} ns")
+}
+
+/// A duration that may be negative.
+pub fn signed_duration(ns: i64) -> String {
+    let sign = if ns < 0 { "−" } else { "" };
+    format!("{sign}{}", duration(ns.unsigned_abs()))
+}
+
+/// A share of 0 to 1 in per cent. Only what is nothing is 0, only what is all is 100.
+pub fn percent(share: f64) -> String {
+    let rounded = format!("{:.1} %", share * 100.0);
+    match rounded.as_str() {
+        "0.0 %" if share > 0.0 => "<0.1 %".to_owned(),
+        "100.0 %" if share < 1.0 => ">99.9 %".to_owned(),
+        "100.0 %" => "100 %".to_owned(),
+        _ => rounded,
+    }
+}
+
+/// The speed of a link.
+pub fn link_speed(mbps: u32) -> String {
+    if mbps >= 1_000 && mbps.is_multiple_of(100) {
+        let gbps = f64::from(mbps) / 1_000.0;
+        format!("{gbps} Gb/s")
+    } else {
+        format!("{mbps} Mb/s")
+    }
+}
+
+/// An instant as seconds, TAI.
+pub fn instant(ns: u64) -> String {
+    format!("{}.{:09} s TAI", ns / 1_000_000_000, ns % 1_000_000_000)
+}
+
+/// A name without what would move the cursor, turn the text round, or not be allowed in XML.
+pub fn printable(name: &str) -> String {
+    let is_shown =
+        |c: char| matches!(c, '\'' | '"' | '\\') || c == ' ' || c.escape_debug().count() == 1;
+    name.chars()
+        .map(|c| if is_shown(c) { c } else { '\u{fffd}' })
+        .collect()
+}
+
+/// What a picture shows, in some sentences.
+pub fn heading(plan: &Plan) -> Vec<String> {
+    let device = printable(&plan.device);
+    let speed = link_speed(plan.link_speed);
+    let list = match &plan.list {
+        Some(list) => format!(
+            "{} in a cycle of {}",
+            if list.entries == 1 {
+                "1 entry".to_owned()
+            } else {
+                format!("{} entries", list.entries)
+            },
+            duration(list.cycle_ns)
+        ),
+        None => "no list".to_owned(),
+    };
+    let of_change = if plan.change.is_some() {
+        "change to "
+    } else {
+        ""
+    };
+    let mut lines = vec![format!(
+        "{device}, {speed}: {of_change}{list}; lead {}, stall-threshold {}",
+        duration(plan.lead_ns),
+        duration(plan.stall_threshold_ns),
+    )];
+    lines.extend(plan.change.iter().flat_map(|change| change.story.clone()));
+    lines
+}
+
+/// The beginning of a text, no wider than `width` columns.
+pub fn truncated(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for c in text.chars() {
+        if short.width() + c.width().unwrap_or(0) + 1 > width {
+            break;
+        }
+        short.push(c);
+    }
+    if width > 0 {
+        short.push('…');
+    }
+    short
+}
+
+/// The words of `text` in lines of at most `width` columns, if no word is longer.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.len() - 1;
+        let line = &mut lines[last];
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.width() + 1 + word.width() > width {
+            lines.push(word.to_owned());
+        } else {
+            line.push(' ');
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_exact_and_short() {
+        for (ns, text) in [
+            (0, "0 ns"),
+            (999, "999 ns"),
+            (12_336, "12.336 µs"),
+            (300_000, "300 µs"),
+            (1_000_000, "1 ms"),
+            (1_500_000, "1.5 ms"),
+            (1_000_500, "1000.5 µs"),
+            (1_234_567_891, "1234567.891 µs"),
+            (2_000_000_000, "2 s"),
+        ] {
+            assert_eq!(duration(ns), text);
+        }
+        assert_eq!(signed_duration(-3_500), "−3.5 µs");
+        assert_eq!(signed_duration(i64::MIN), format!("−{}", duration(1 << 63)));
+    }
+
+    #[test]
+    fn shares_never_round_to_nothing_or_all() {
+        assert_eq!(percent(0.3), "30.0 %");
+        assert_eq!(percent(0.0), "0.0 %");
+        assert_eq!(percent(1.0), "100 %");
+        assert_eq!(percent(1e-9), "<0.1 %");
+        assert_eq!(percent(1.0 - 1e-9), ">99.9 %");
+    }
+
+    #[test]
+    fn names_cannot_play_tricks() {
+        assert_eq!(printable("a b'\"\\ü"), "a b'\"\\ü");
+        assert_eq!(
+            printable("\u{1b}[2J\n\u{202e}x\u{ffff}"),
+            "\u{fffd}[2J\u{fffd}\u{fffd}x\u{fffd}"
+        );
+    }
+}
