@@ -74,7 +74,7 @@ pub fn has_carrier(device: &str) -> io::Result<bool> {
 /// # Safety
 ///
 /// `data` must be what `request` takes: plain values, or a pointer to a live record of the right size.
-unsafe fn device_ioctl(
+pub(crate) unsafe fn device_ioctl(
     device: &str,
     request: libc::Ioctl,
     data: libc::__c_anonymous_ifr_ifru,

@@ -14,6 +14,8 @@
 //! | [`formats`] | schedules in and out of YANG, taprio and tsnkit |
 //! | [`log`] | what is logged, and no more than can be read |
 //! | [`plan`] | the picture of a gate control list |
+//! | [`ethtool`] | a device's driver, queues, offloads and time stamping |
+//! | [`doctor`] | what stands between a machine and punctual frames |
 //! | [`state`] | what survives a restart |
 
 pub mod capture;
@@ -22,6 +24,8 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod device;
+pub mod doctor;
+pub mod ethtool;
 pub mod formats;
 pub mod log;
 pub mod metrics;

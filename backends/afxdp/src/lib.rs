@@ -18,5 +18,8 @@ mod umem;
 pub use backend::{AfxdpBackend, AfxdpConfig};
 pub use error::{BackendError, SocketError};
 pub use port::{AfxdpPort, WakeError};
-pub use programs::{AttachedPod, ProgramError, ProgramLog, Programs};
+pub use programs::{
+    AttachedPod, Device, Pinned, PinnedProgram, ProgramError, ProgramLog, Programs, XdpAttachment,
+    program_name, within_netns,
+};
 pub use umem::AfxdpFrame;

@@ -33,10 +33,27 @@ pub struct Device {
     pub mtu: u32,
     /// A veth's other end, by its index in the network namespace where that is.
     pub peer: Option<u32>,
+    /// Whether it is up and has its carrier.
+    pub running: bool,
+    /// The XDP program that is attached to it.
+    pub xdp: Option<XdpAttachment>,
+}
+
+/// An XDP program on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct XdpAttachment {
+    /// The kernel's number of the program; 0 where several modes have one each.
+    pub program_id: u32,
+    /// Whether it runs in the kernel's generic mode, not in the driver or the device.
+    pub generic: bool,
 }
 
 impl Device {
     /// The device of that name.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or rtnetlink does not answer.
     pub fn by_name(name: &str) -> Result<Self, ProgramError> {
         let index =
             if_nametoindex(name).map_err(|errno| failed("find the index", name)(errno.into()))?;
@@ -44,19 +61,23 @@ impl Device {
     }
 
     /// The device of that index.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or rtnetlink does not answer.
     pub fn by_index(index: u32) -> Result<Self, ProgramError> {
         request(index).map_err(failed("read the properties", &format!("index {index}")))
     }
 
     /// Sets the MTU in bytes.
-    pub fn set_mtu(&self, mtu: u32) -> Result<(), ProgramError> {
+    pub(super) fn set_mtu(&self, mtu: u32) -> Result<(), ProgramError> {
         let mut request = self.request();
         request.ifr_ifru.ifru_mtu = mtu as i32;
         ioctl(libc::SIOCSIFMTU, &mut request).map_err(failed("set the MTU", &self.name))
     }
 
     /// Switches generic receive offload on, which on a veth switches its receive polling (NAPI) on.
-    pub fn enable_gro(&self) -> Result<(), ProgramError> {
+    pub(super) fn enable_gro(&self) -> Result<(), ProgramError> {
         let mut value = [ETHTOOL_SGRO, 1];
         self.ethtool(&mut value)
             .map_err(failed("switch GRO on", &self.name))
@@ -65,7 +86,7 @@ impl Device {
     /// Leaves VLAN tags in received frames, since an XDP program that redirects a frame loses a tag beside it.
     ///
     /// A device that cannot be told so keeps its way.
-    pub fn keep_vlan_tags(&self) -> io::Result<()> {
+    pub(super) fn keep_vlan_tags(&self) -> io::Result<()> {
         let mut value = [ETHTOOL_GFLAGS, 0];
         self.ethtool(&mut value)?;
         if value[1] & ETH_FLAG_RXVLAN == 0 {
@@ -75,7 +96,7 @@ impl Device {
     }
 
     /// How many receive queues are in use.
-    pub fn receive_queues(&self) -> Result<u32, ProgramError> {
+    pub(super) fn receive_queues(&self) -> Result<u32, ProgramError> {
         // The command, four maxima, then the numbers of rx, tx, other and combined channels.
         let mut channels = [0; 9];
         channels[0] = ETHTOOL_GCHANNELS;
@@ -164,8 +185,10 @@ fn parse(answer: &[u8]) -> Option<io::Result<Device>> {
         let errno = u32_at(message, 0)? as i32;
         return Some(Err(io::Error::from_raw_os_error(errno.wrapping_neg())));
     }
+    const RUNNING: u32 = (libc::IFF_UP | libc::IFF_RUNNING) as u32;
     let mut device = Device {
         index: u32_at(message, 4)?,
+        running: u32_at(message, 8)? & RUNNING == RUNNING,
         ..Device::default()
     };
     for (kind, value) in attributes(message.get(16..)?) {
@@ -174,6 +197,7 @@ fn parse(answer: &[u8]) -> Option<io::Result<Device>> {
             libc::IFLA_MTU => device.mtu = u32_at(value, 0)?,
             libc::IFLA_LINK => device.peer = Some(u32_at(value, 0)?),
             libc::IFLA_ADDRESS => device.address = value.try_into().unwrap_or_default(),
+            libc::IFLA_XDP => device.xdp = xdp(value),
             libc::IFLA_LINKINFO => {
                 let kind = attributes(value).find(|(kind, _)| *kind == libc::IFLA_INFO_KIND);
                 device.kind = kind.map(|(_, value)| text(value)).unwrap_or_default();
@@ -182,6 +206,21 @@ fn parse(answer: &[u8]) -> Option<io::Result<Device>> {
         }
     }
     Some(Ok(device))
+}
+
+/// Reads the attributes inside `IFLA_XDP` (`linux/if_link.h`).
+fn xdp(nested: &[u8]) -> Option<XdpAttachment> {
+    const ATTACHED: u16 = 2;
+    const PROGRAM_ID: u16 = 4;
+    const ATTACHED_GENERIC: u8 = 2;
+    let find = |wanted| attributes(nested).find(|(kind, _)| *kind == wanted);
+    let mode = *find(ATTACHED)?.1.first()?;
+    (mode != 0).then(|| XdpAttachment {
+        program_id: find(PROGRAM_ID)
+            .and_then(|(_, id)| u32_at(id, 0))
+            .unwrap_or_default(),
+        generic: mode == ATTACHED_GENERIC,
+    })
 }
 
 /// The attributes in a message: their types without flags, and their values.

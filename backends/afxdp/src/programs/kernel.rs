@@ -11,6 +11,15 @@ const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_LINK_DETACH: libc::c_long = 34;
 
+/// What a link attaches, and to what.
+#[derive(Debug, Clone, Copy)]
+pub struct LinkInfo {
+    /// The kernel's number of the program.
+    pub program_id: u32,
+    /// Index of the device, in the device's own network namespace; `None` if it is gone.
+    pub ifindex: Option<u32>,
+}
+
 /// A link that is pinned.
 pub struct PinnedLink(OwnedFd);
 
@@ -34,8 +43,8 @@ impl PinnedLink {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Index of the device that the link attaches to, in the device's own network namespace; `None` if it is gone.
-    pub fn ifindex(&self) -> io::Result<Option<u32>> {
+    /// What the link attaches, and to what.
+    pub fn info(&self) -> io::Result<LinkInfo> {
         /// The beginning of `struct bpf_link_info`; both for XDP and tcx the first variable field is the index.
         #[repr(C)]
         #[derive(Default)]
@@ -60,7 +69,10 @@ impl PinnedLink {
             info: &raw mut info as u64,
         };
         bpf(BPF_OBJ_GET_INFO_BY_FD, &mut arguments)?;
-        Ok((info.ifindex != 0).then_some(info.ifindex))
+        Ok(LinkInfo {
+            program_id: info.program_id,
+            ifindex: (info.ifindex != 0).then_some(info.ifindex),
+        })
     }
 
     /// Detaches the program at once; removing the pin alone does so only some time later.

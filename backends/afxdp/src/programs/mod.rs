@@ -26,6 +26,7 @@ mod attach;
 mod device;
 mod error;
 mod heartbeat;
+mod inspect;
 mod kernel;
 mod maps;
 mod netns;
@@ -48,8 +49,10 @@ use pins::Pins;
 use tsn_common::PodCounter;
 use tsn_port::Heartbeat;
 
-pub(crate) use device::Device;
+pub use device::{Device, XdpAttachment};
 pub use error::ProgramError;
+pub use inspect::{Pinned, PinnedProgram, program_name};
+pub use netns::within as within_netns;
 
 /// The kernel programs of a node and their maps.
 ///

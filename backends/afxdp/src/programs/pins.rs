@@ -154,7 +154,7 @@ impl PodPins {
 
 /// The index of the device to which the link pinned at `path` is attached, if there are such a link and device.
 pub fn attached_to(path: &Path) -> Option<u32> {
-    PinnedLink::open(path).ok()?.ifindex().ok()?
+    PinnedLink::open(path).ok()?.info().ok()?.ifindex
 }
 
 /// Detaches and removes a pinned link; one that is not there is no error.
@@ -168,7 +168,7 @@ pub fn detach(path: &Path) -> Result<(), ProgramError> {
 }
 
 /// A plain value is the target of a symbolic link.
-fn read_value<T: FromStr>(path: &Path) -> Option<T> {
+pub(super) fn read_value<T: FromStr>(path: &Path) -> Option<T> {
     fs::read_link(path).ok()?.to_str()?.parse().ok()
 }
 
@@ -187,7 +187,7 @@ fn make_directory(path: &Path) -> Result<(), ProgramError> {
     fs::create_dir_all(path).map_err(failed("make", path))
 }
 
-fn list(path: &Path) -> Result<Vec<String>, ProgramError> {
+pub(super) fn list(path: &Path) -> Result<Vec<String>, ProgramError> {
     let entries = fs::read_dir(path).map_err(failed("list", path))?;
     entries
         .map(|entry| {
@@ -226,7 +226,7 @@ fn encode(name: &str) -> Result<String, ProgramError> {
     }
 }
 
-fn decode(encoded: &str) -> String {
+pub(super) fn decode(encoded: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = encoded.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

@@ -4,6 +4,7 @@ mod apply;
 mod capture;
 mod check;
 mod convert;
+mod doctor;
 mod plan;
 mod pods;
 mod status;
@@ -88,6 +89,14 @@ enum Command {
     ///     tsnctl capture -w - | wireshark -k -i -
     #[command(verbatim_doc_comment)]
     Capture(capture::Options),
+    /// Looks for what stands between this machine and punctual frames, and says how to mend it.
+    ///
+    /// Looks at kernel, devices, clock, the worker's core, memory, and the daemon if it answers; changes nothing. Run it
+    /// as root in tsnd's network namespace, before the first start (with --config and --cpu) and whenever frames are
+    /// late. docs/doctor.md lists what it can find.
+    ///
+    /// Exit status: 0 all is fine or worth a note, 3 warnings, 1 errors.
+    Doctor(doctor::Options),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -102,6 +111,7 @@ async fn main() -> Result<ExitCode> {
         Command::Pods => pods::run(&context).await?,
         Command::Watch(options) => watch::run(options, &context).await?,
         Command::Capture(options) => capture::run(options, &context).await?,
+        Command::Doctor(options) => return doctor::run(options, &context).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,81 @@
+//! The files of a machine that is as it should be.
+
+/// Files of a machine that is as it should be: Linux 6.12, worker on the isolated core 3.
+pub const FILES: &[(&str, &str)] = &[
+    ("/proc/sys/kernel/osrelease", "6.12.5-rt\n"),
+    ("/proc/sys/kernel/version", "#1 SMP PREEMPT_RT\n"),
+    ("/proc/sys/kernel/sched_rt_runtime_us", "-1\n"),
+    ("/proc/sys/kernel/sched_rt_period_us", "1000000\n"),
+    ("/proc/sys/net/core/bpf_jit_enable", "1\n"),
+    (
+        "/proc/mounts",
+        "proc /proc proc rw 0 0\nbpf /sys/fs/bpf bpf rw 0 0\n",
+    ),
+    ("/proc/cmdline", "quiet nohz_full=2-3 isolcpus=2-3\n"),
+    ("/proc/swaps", "Filename Type Size Used Priority\n"),
+    (
+        "/proc/meminfo",
+        "MemTotal: 1 kB\nHugePages_Total:     256\n",
+    ),
+    (
+        "/proc/stat",
+        "cpu  1 2 3 4 5 6 7 0 9 0\ncpu3 1 2 3 4 5 6 7 0 9 0\n",
+    ),
+    (
+        "/proc/interrupts",
+        "           CPU0       CPU3\n 24:  7  0  PCI-MSI 1-edge  eth1-rx\nLOC:  1  9  Local timer\n",
+    ),
+    ("/proc/irq/24/effective_affinity_list", "0\n"),
+    ("/proc/self/status", "CapEff:\t0000000000000000\n"),
+    (
+        "/proc/self/limits",
+        "Max locked memory         unlimited            unlimited            bytes\n",
+    ),
+    ("/proc/1/comm", "systemd\n"),
+    ("/proc/2/comm", "ptp4l\n"),
+    ("/proc/3/comm", "phc2sys\n"),
+    ("/sys/kernel/btf/vmlinux", "BTF"),
+    ("/sys/kernel/realtime", "1\n"),
+    ("/sys/kernel/debug/sched/fair_server/cpu3/runtime", "0\n"),
+    (
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+        "always [madvise] never\n",
+    ),
+    ("/sys/kernel/iommu_groups/0/type", "identity\n"),
+    (
+        "/sys/bus/pci/devices/0000:01:00.0/iommu_group/type",
+        "identity\n",
+    ),
+    ("/sys/bus/pci/devices/0000:01:00.0/numa_node", "0\n"),
+    (
+        "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+        "tsc\n",
+    ),
+    ("/sys/devices/system/cpu/online", "0-3\n"),
+    ("/sys/devices/system/cpu/isolated", "2-3\n"),
+    ("/sys/devices/system/cpu/nohz_full", "2-3\n"),
+    ("/sys/devices/system/cpu/intel_pstate/no_turbo", "1\n"),
+    (
+        "/sys/devices/system/cpu/cpu3/cpufreq/scaling_governor",
+        "performance\n",
+    ),
+    (
+        "/sys/devices/system/cpu/cpu3/topology/thread_siblings_list",
+        "3\n",
+    ),
+    ("/sys/devices/system/cpu/cpu3/node0/cpulist", "0-3\n"),
+    ("/sys/devices/system/cpu/cpu3/cpuidle/state0/name", "POLL\n"),
+    ("/sys/devices/system/cpu/cpu3/cpuidle/state0/latency", "0\n"),
+    ("/sys/devices/system/cpu/cpu3/cpuidle/state0/disable", "0\n"),
+    ("/sys/devices/system/cpu/cpu3/cpuidle/state1/name", "C6\n"),
+    (
+        "/sys/devices/system/cpu/cpu3/cpuidle/state1/latency",
+        "133\n",
+    ),
+    ("/sys/devices/system/cpu/cpu3/cpuidle/state1/disable", "1\n"),
+    (
+        "/boot/config-6.12.5-rt",
+        "CONFIG_NET=y\nCONFIG_BPF_SYSCALL=y\nCONFIG_XDP_SOCKETS=y\nCONFIG_VETH=m\nCONFIG_HIGH_RES_TIMERS=y\n\
+         CONFIG_NO_HZ_FULL=y\nCONFIG_RCU_NOCB_CPU=y\nCONFIG_CPU_ISOLATION=y\n",
+    ),
+];
