@@ -16,7 +16,7 @@ use crate::{Context, Output};
 #[command(after_help = "\
 Examples:
   tsnctl convert --from taprio --to tsnd taprio.sh > tsnd.yaml
-  tsnctl convert --to yang /etc/tsnd.yaml | yanglint ...
+  tsnctl convert --to yang /etc/tsnd.yaml > tsnd.json
   tsnctl convert --from tsnkit --link '(1, 4)' --device eth1 --to tsnd demo-GCL.csv")]
 pub struct Options {
     /// What the document is; may be left out where its words leave no doubt.
