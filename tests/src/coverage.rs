@@ -44,6 +44,7 @@ pub const END_TO_END: &[&str] = &[
     "tsnd_frame_buffers",
     "tsnd_frame_buffers_free",
     "tsnd_launch_error_seconds_bucket",
+    "tsnd_launch_error_worst_seconds",
     "tsnd_lead_probe_frames_total",
     "tsnd_lead_seconds",
     "tsnd_pod_attached",

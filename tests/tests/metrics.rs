@@ -235,6 +235,7 @@ fn traffic(bed: &Bed, watched: &mut Watched) {
     watched.wait_for(&[
         "tsnd_class_guard_band_holds_total",
         "tsnd_launch_error_seconds_bucket",
+        "tsnd_launch_error_worst_seconds",
         "tsnd_pod_dropped_frames_total{cause=\"launch_time_too_far\"}",
         "tsnd_pod_dropped_frames_total{cause=\"launch_time_wrong_clock\"}",
         "tsnd_pod_dropped_frames_total{cause=\"quota_exceeded\"}",

@@ -119,4 +119,20 @@ pub(super) const FAMILIES: &[Family] = &[
             }
         },
     ),
+    family(
+        "tsnd_launch_error_worst_seconds",
+        Gauge,
+        &["pod", "stream"],
+        "The one of largest magnitude in the last minute, also of frames that a stall touched.",
+        |m, to| {
+            for status in &m.pods {
+                for stream in &status.streams {
+                    if let Some(worst_ns) = stream.worst_last_minute_ns {
+                        let labels = [status.pod.name.as_str(), &stream.name];
+                        to.put(&labels, worst_ns as f64 / 1e9);
+                    }
+                }
+            }
+        },
+    ),
 ];

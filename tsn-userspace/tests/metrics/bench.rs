@@ -16,6 +16,23 @@ const SLOTS: usize = 64;
 /// Bound of every wait.
 const BOUND: Duration = Duration::from_secs(20);
 
+/// One class, one pod, one stream of EtherType 0x88b6; each gate is open half of the time.
+pub const CONFIGURATION: &str = "
+uplinks:
+  - device: loopback
+    link-speed: 1000
+    lead-probes: 0
+    traffic-classes: [ { number: 5, name: video } ]
+    gate-parameters:
+      admin-control-list:
+        - { gate-states-value: [5], time-interval-value: 1ms }
+        - { gate-states-value: [0], time-interval-value: 1ms }
+pods:
+  - name: pod
+    netns: /nowhere
+    streams: [ { name: stream, match: { ethertype: 0x88b6 }, traffic-class: 5 } ]
+";
+
 type TestPort = FaultPort<LoopbackPort, fn(&LoopbackFrame) -> Option<LoopbackFrame>>;
 
 /// One uplink and one pod.

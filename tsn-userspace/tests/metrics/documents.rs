@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tsn_userspace::metrics::{Kind, families};
+use tsn_port::fault::Faults;
+use tsn_userspace::metrics::{Kind, encode, families};
+
+use super::bench::{Bench, CONFIGURATION};
 
 const METRICS_PAGE: &str = include_str!("../../../docs/metrics.md");
 
@@ -32,6 +35,30 @@ fn the_page_has_exactly_the_families() {
         "docs/metrics.md must have these rows:\n{}",
         rows.join("\n")
     );
+}
+
+/// Series by what they are about: the daemon, a class, a pod, a stream.
+#[test]
+fn the_page_tells_how_many_series_there_are() {
+    // What the page counts and these ports do not have: the kernel programs' counters, and a frame with a launch time.
+    const KERNEL_COUNTERS: usize = 7;
+    const WORST: usize = 1;
+    let text = encode(&Bench::start(CONFIGURATION, Faults::default()).moment());
+    let series: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let of = |label: &str| series.iter().filter(|line| line.contains(label)).count();
+    let (streams, pods_and_streams, classes) = (of("stream=\""), of("pod=\""), of("class=\""));
+    for (about, counted) in [
+        ("daemon", series.len() - pods_and_streams - classes),
+        ("traffic class", classes),
+        ("pod", pods_and_streams - streams + KERNEL_COUNTERS),
+        ("stream", streams + WORST),
+    ] {
+        let row = METRICS_PAGE
+            .lines()
+            .find(|line| line.starts_with(&format!("| {about} |")));
+        let told = row.and_then(|row| row.rsplit('|').nth(1)).map(str::trim);
+        assert_eq!(told, Some(&*counted.to_string()), "series for each {about}");
+    }
 }
 
 #[test]

@@ -9,28 +9,12 @@ use tsn_tests::coverage::{IN_PROCESS, Seen, is_listed};
 use tsn_userspace::control::api::ClassStatus;
 use tsn_userspace::metrics::{Kind, encode, families};
 
-use super::bench::Bench;
+use super::bench::{Bench, CONFIGURATION};
 
 /// Of the stream of class 5.
 const OURS: u16 = 0x88b6;
 /// Of no stream.
 const STRANGE: u16 = 0x88b5;
-
-const CONFIGURATION: &str = "
-uplinks:
-  - device: loopback
-    link-speed: 1000
-    lead-probes: 0
-    traffic-classes: [ { number: 5, name: video } ]
-    gate-parameters:
-      admin-control-list:
-        - { gate-states-value: [5], time-interval-value: 1ms }
-        - { gate-states-value: [0], time-interval-value: 1ms }
-pods:
-  - name: pod
-    netns: /nowhere
-    streams: [ { name: stream, match: { ethertype: 0x88b6 }, traffic-class: 5 } ]
-";
 
 const RING_FULL: &str = "tsnd_pod_dropped_frames_total{cause=\"receive_ring_full\"}";
 const WAITING: &str = "tsnd_pod_ring_frames";
