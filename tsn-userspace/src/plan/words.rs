@@ -107,19 +107,28 @@ pub fn truncated(text: &str, width: usize) -> String {
     short
 }
 
-/// The words of `text` in lines of at most `width` columns, if no word is longer.
+/// The words of `text` in lines of at most `width` columns, if no word is longer. A figure stays with its unit.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let is_unit = |word: &str| {
+        let letters = word.trim_end_matches(|c: char| !c.is_alphabetic());
+        ["s", "ms", "µs", "ns"].contains(&letters)
+    };
     let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    let mut words = text.split(' ').peekable();
+    while let Some(word) = words.next() {
+        let word = match words.next_if(|next| is_unit(next)) {
+            Some(unit) => format!("{word} {unit}"),
+            None => word.to_owned(),
+        };
         let last = lines.len() - 1;
         let line = &mut lines[last];
         if line.is_empty() {
-            line.push_str(word);
+            *line = word;
         } else if line.width() + 1 + word.width() > width {
-            lines.push(word.to_owned());
+            lines.push(word);
         } else {
             line.push(' ');
-            line.push_str(word);
+            line.push_str(&word);
         }
     }
     lines
@@ -155,6 +164,14 @@ mod tests {
         assert_eq!(percent(1.0), "100 %");
         assert_eq!(percent(1e-9), "<0.1 %");
         assert_eq!(percent(1.0 - 1e-9), ">99.9 %");
+    }
+
+    #[test]
+    fn lines_break_between_words_but_not_before_a_unit() {
+        assert_eq!(
+            wrapped("held for 80 µs, that is too long", 12),
+            ["held for", "80 µs, that", "is too long"]
+        );
     }
 
     #[test]

@@ -37,7 +37,6 @@ impl Canvas {
         PICTURE + share.clamp(0.0, 1.0) * (RIGHT - PICTURE)
     }
 
-    /// Where a time lies, exactly; `t` is not far outside the picture.
     pub fn text(&mut self, x: f64, y: f64, class: &str, text: &str) {
         let class = attribute("class", class);
         let text = escaped(text);
