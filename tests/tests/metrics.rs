@@ -58,7 +58,7 @@ fn configuration(bed: &Bed) -> String {
     let netns = |number| bed.near(number).namespace.path().display().to_string();
     format!(
         "worker: {{ heartbeat-timeout: 2s }}
-clock: {{ holdover: 1s, on-sync-loss: drop-critical }}
+clock: {{ holdover: 2500ms, on-sync-loss: drop-critical }}
 uplinks:
   - device: {UPLINK}
     link-speed: 1000
@@ -213,7 +213,7 @@ fn traffic(bed: &Bed, watched: &mut Watched) {
              {SMALL_QUEUE} - 10 200  {NEVER_OPEN} - 10 3  {NARROW} - 200 3  {BULK} - 1400 200"
         ),
     );
-    send(bed, 2, &format!("{TIMED} 300000000 10 30"));
+    send(bed, 2, &format!("{TIMED} 3000000000 10 30"));
     watched.wait_for(&["tsnd_pod_queued_frames", "tsnd_class_queued_frames"]);
     let forger = python(&bed.near(2).namespace, FORGER, &[POD_INTERFACE]).unwrap();
     forger.finish(BOUND).unwrap();
@@ -285,7 +285,7 @@ fn stop(bed: &Bed, watched: &mut Watched, signal: &dyn Fn(Signal)) {
     let flood = talker(bed, BULK, 200, 100);
     flood.wait_through(&wire);
     // These come due while it is away.
-    send(bed, 1, &format!("{TIMED} 500000000 10 20"));
+    send(bed, 1, &format!("{TIMED} 1500000000 10 20"));
     signal(Signal::SIGSTOP);
     flood.wait_more(2_000);
     flood.wait_through(&wire);
