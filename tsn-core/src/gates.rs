@@ -1,13 +1,14 @@
 //! The gates of one port: which classes may send when (IEEE 802.1Q 8.6.8.4, state machines of
 //! 8.6.9).
 
+mod lookup;
 mod phase;
 mod present;
 
 use crate::class::{GateStates, TrafficClass};
 use crate::schedule::{Schedule, Window};
 use crate::time::{Nanoseconds, TaiTime};
-use phase::{Cursor, Phase, Position};
+use phase::Cursor;
 use present::Present;
 
 /// When a gate closes.
@@ -183,65 +184,39 @@ impl Gates {
         self.find_states(t)
     }
 
-    fn find_states(&self, t: TaiTime) -> GateStates {
-        match self.phase(t.as_nanos()) {
-            Phase::Admin { .. } => self.admin_gate_states,
-            Phase::Running {
-                schedule,
-                cursor,
-                held_cycle,
-                ..
-            } => {
-                let position = Position::at(t.as_nanos(), schedule, cursor, held_cycle);
-                schedule.segments.states(position.segment)
-            }
-        }
-    }
-
     /// The first instant at or after `t` at which the gate of `class` is open; `None` if it never
     /// is.
+    #[inline]
     pub fn next_open(&self, class: TrafficClass, t: TaiTime) -> Option<TaiTime> {
-        if self.states(t).is_open(class) {
-            Some(t)
-        } else {
-            self.next_change(class, t)
+        match self.gate(class, t) {
+            (true, _) => Some(t),
+            (false, change) => change,
         }
     }
 
     /// When the gate of `class` closes, seen from `t`: across entries, the end of the cycle and a
     /// change of schedule. `At(t)` if it is closed at `t`.
+    #[inline]
     pub fn close_time(&self, class: TrafficClass, t: TaiTime) -> Close {
-        if !self.states(t).is_open(class) {
-            return Close::At(t);
+        match self.gate(class, t) {
+            (false, _) => Close::At(t),
+            (true, change) => change.map_or(Close::Never, Close::At),
         }
-        self.next_change(class, t).map_or(Close::Never, Close::At)
     }
 
     /// The first instant after `t` at which the gate of `class` is in another state than at `t`.
-    #[inline]
     pub fn next_change(&self, class: TrafficClass, t: TaiTime) -> Option<TaiTime> {
-        if self.present.contains(t.as_nanos()) {
-            return self.present.next_change(class);
-        }
-        self.find_change(class, t.as_nanos())
-            .map(TaiTime::from_nanos)
+        self.gate(class, t).1
     }
 
-    fn find_change(&self, class: TrafficClass, mut t: u64) -> Option<u64> {
-        let before = self.find_states(TaiTime::from_nanos(t)).is_open(class);
-        loop {
-            let phase = self.phase(t);
-            let until = phase.until();
-            if let Some(change) = phase.next_change(class, t)
-                && until.is_none_or(|until| change < until)
-            {
-                return Some(change);
-            }
-            t = until?;
-            if self.find_states(TaiTime::from_nanos(t)).is_open(class) != before {
-                return Some(t);
-            }
+    /// Whether the gate of `class` is open at `t`, and when that changes.
+    #[inline]
+    fn gate(&self, class: TrafficClass, t: TaiTime) -> (bool, Option<TaiTime>) {
+        if self.present.contains(t.as_nanos()) {
+            return self.present.gate(class);
         }
+        let (open, change) = self.find_gate(class, t.as_nanos());
+        (open, change.map(TaiTime::from_nanos))
     }
 
     /// The longest window of `class` in what is in force at `now` or comes after it. The one window
@@ -252,25 +227,6 @@ impl Gates {
             return self.present.window(class);
         }
         self.find_longest_window(class, now.as_nanos())
-    }
-
-    fn find_longest_window(&self, class: TrafficClass, now: u64) -> Window {
-        let mut longest = Window::Never;
-        if matches!(self.phase(now), Phase::Admin { .. }) && self.admin_gate_states.is_open(class) {
-            longest = Window::Always;
-        }
-        if !self.enabled {
-            return longest;
-        }
-        let pending = self.pending.as_ref();
-        if let Some(pending) = pending {
-            longest = longest.max(pending.schedule.longest_window(class));
-        }
-        let oper_over = pending.is_some_and(|pending| pending.config_change_time <= now);
-        if let Some(oper) = self.oper.as_ref().filter(|_| !oper_over) {
-            longest = longest.max(oper.schedule.longest_window(class));
-        }
-        longest
     }
 
     /// When something else comes into force than what is at `now`: the start of a schedule.
@@ -285,18 +241,8 @@ impl Gates {
     /// The start of the cycle that `t` lies in; `None` where the admin gate states are in force. A
     /// cycle that is cut or held by a change of schedule ends where the new schedule's first begins.
     pub fn cycle_start(&self, t: TaiTime) -> Option<TaiTime> {
-        match self.phase(t.as_nanos()) {
-            Phase::Admin { .. } => None,
-            Phase::Running {
-                schedule,
-                cursor,
-                held_cycle,
-                ..
-            } => {
-                let position = Position::at(t.as_nanos(), schedule, cursor, held_cycle);
-                Some(TaiTime::from_nanos(position.cycle_start))
-            }
-        }
+        let start = self.phase(t.as_nanos()).cycle_start(t.as_nanos());
+        start.map(TaiTime::from_nanos)
     }
 
     /// Whether the gates are enabled (GateEnabled).
@@ -357,20 +303,21 @@ impl Gates {
             let windows = TrafficClass::ALL.map(|class| self.find_longest_window(class, now));
             present.set_phase(now, until, windows);
         }
-        let find_change = |class| self.find_change(class, now).unwrap_or(u64::MAX);
         match (&self.oper, position) {
             (Some(oper), Some(position)) => {
                 let segments = &oper.schedule.segments;
                 let states = segments.states(position.segment);
-                present.set_states(now, position.end(segments), states, |class| {
-                    let change = position.next_change(segments, class);
-                    match until {
-                        Some(until) if change >= until => find_change(class),
-                        _ => change,
-                    }
-                });
+                present.set_states(now, position.end(segments), states);
+                present.set_changes(|class| position.next_change(segments, class));
             }
-            _ => present.set_states(now, u64::MAX, self.admin_gate_states, find_change),
+            _ => {
+                present.set_states(now, u64::MAX, self.admin_gate_states);
+                present.set_changes(|_| u64::MAX);
+            }
+        }
+        if until.is_some() {
+            // A change that lies beyond the phase is not one of it.
+            present.set_changes(|class| self.find_gate(class, now).1.unwrap_or(u64::MAX));
         }
         self.present = present;
     }
@@ -387,40 +334,6 @@ impl Gates {
             config_change_time,
             held_cycle,
         });
-    }
-
-    fn phase(&self, t: u64) -> Phase<'_> {
-        if !self.enabled {
-            return Phase::Admin { until: None };
-        }
-        let change = self
-            .pending
-            .as_ref()
-            .map(|pending| pending.config_change_time);
-        if let Some(pending) = self
-            .pending
-            .as_ref()
-            .filter(|pending| pending.config_change_time <= t)
-        {
-            return Phase::Running {
-                schedule: &pending.schedule,
-                cursor: None,
-                until: None,
-                held_cycle: None,
-            };
-        }
-        match &self.oper {
-            Some(oper) if oper.runs_from <= t => Phase::Running {
-                schedule: &oper.schedule,
-                cursor: Some(&oper.cursor),
-                until: change,
-                held_cycle: self.pending.as_ref().and_then(|pending| pending.held_cycle),
-            },
-            Some(oper) => Phase::Admin {
-                until: Some(change.map_or(oper.runs_from, |change| change.min(oper.runs_from))),
-            },
-            None => Phase::Admin { until: change },
-        }
     }
 }
 

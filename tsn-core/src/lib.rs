@@ -69,6 +69,7 @@
 //! | `link` | speed and wire time |
 //! | `frame` | arrivals, departures, refusals |
 //! | `queue` | the three queues of a class |
+//! | `heap` | frames in the order of their times |
 //! | `counters` | what was received, sent and dropped, and why |
 //! | `scheduler` | a port: what leaves (`selection`) and when to look again (`next_event`) |
 
@@ -79,6 +80,7 @@ mod counters;
 mod cycle;
 mod frame;
 mod gates;
+mod heap;
 mod link;
 mod queue;
 mod schedule;

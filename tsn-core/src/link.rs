@@ -30,11 +30,11 @@ impl LinkSpeed {
 
     /// The time that `octets` on the wire take, rounded up to the nanosecond.
     pub fn wire_time(self, octets: u64) -> Nanoseconds {
-        let bit_nanoseconds = u128::from(octets) * 8_000_000_000;
-        let nanoseconds = match u64::try_from(bit_nanoseconds) {
+        let nanoseconds = match octets.checked_mul(8_000_000_000) {
             // The usual case: a 64-bit division costs a fraction of a 128-bit one.
-            Ok(small) => small.div_ceil(self.bits_per_second),
-            Err(_) => {
+            Some(bit_nanoseconds) => bit_nanoseconds.div_ceil(self.bits_per_second),
+            None => {
+                let bit_nanoseconds = u128::from(octets) * 8_000_000_000;
                 let exact = bit_nanoseconds.div_ceil(u128::from(self.bits_per_second));
                 u64::try_from(exact).unwrap_or(u64::MAX)
             }

@@ -1,10 +1,10 @@
 //! The three queues of one traffic class over one preallocated slab.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::counters::DropCause;
 use crate::frame::{LateAction, LatePolicy, Launch};
+use crate::heap::TimeHeap;
 use crate::schedule::Window;
 use crate::time::{Nanoseconds, TaiTime};
 
@@ -37,21 +37,12 @@ pub(crate) enum QueueKind {
     Fifo,
 }
 
-/// Heap nodes are small (24 bytes) and refer to the slab, so that moving them about is cheap.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct HeapNode {
-    time: TaiTime,
-    /// Keeps frames of equal time in their order of arrival.
-    arrival: u64,
-    slot: u32,
-}
-
 #[derive(Debug)]
 pub(crate) struct ClassQueue<F> {
     slots: Vec<Option<Queued<F>>>,
     free: Vec<u32>,
-    launch: BinaryHeap<Reverse<HeapNode>>,
-    deadline: BinaryHeap<Reverse<HeapNode>>,
+    launch: TimeHeap,
+    deadline: TimeHeap,
     fifo: VecDeque<u32>,
     arrivals: u64,
 }
@@ -100,8 +91,8 @@ impl<F> ClassQueue<F> {
         ClassQueue {
             slots: std::iter::repeat_with(|| None).take(frames).collect(),
             free: (0..capacity).rev().collect(),
-            launch: BinaryHeap::with_capacity(frames),
-            deadline: BinaryHeap::with_capacity(frames),
+            launch: TimeHeap::with_capacity(frames),
+            deadline: TimeHeap::with_capacity(frames),
             fifo: VecDeque::with_capacity(frames),
             arrivals: 0,
         }
@@ -123,16 +114,9 @@ impl<F> ClassQueue<F> {
             return;
         };
         self.arrivals += 1;
-        let node = |time| {
-            Reverse(HeapNode {
-                time,
-                arrival: self.arrivals,
-                slot,
-            })
-        };
         match queued.terms.launch {
-            Launch::At(time) => self.launch.push(node(time)),
-            Launch::By(time) => self.deadline.push(node(time)),
+            Launch::At(time) => self.launch.push(time, self.arrivals, slot),
+            Launch::By(time) => self.deadline.push(time, self.arrivals, slot),
             Launch::None => self.fifo.push_back(slot),
         }
         self.slots[slot as usize] = Some(queued);
@@ -141,8 +125,8 @@ impl<F> ClassQueue<F> {
     #[inline]
     pub fn head(&self, kind: QueueKind) -> Option<&Terms> {
         let slot = match kind {
-            QueueKind::Launch => self.launch.peek()?.0.slot,
-            QueueKind::Deadline => self.deadline.peek()?.0.slot,
+            QueueKind::Launch => self.launch.first()?.1,
+            QueueKind::Deadline => self.deadline.first()?.1,
             QueueKind::Fifo => *self.fifo.front()?,
         };
         self.slots[slot as usize]
@@ -153,8 +137,8 @@ impl<F> ClassQueue<F> {
     #[inline]
     pub fn pop(&mut self, kind: QueueKind) -> Option<Queued<F>> {
         let slot = match kind {
-            QueueKind::Launch => self.launch.pop()?.0.slot,
-            QueueKind::Deadline => self.deadline.pop()?.0.slot,
+            QueueKind::Launch => self.launch.pop()?,
+            QueueKind::Deadline => self.deadline.pop()?,
             QueueKind::Fifo => self.fifo.pop_front()?,
         };
         self.free.push(slot);

@@ -37,6 +37,7 @@ impl Changes {
 
     /// The instant of the change of `class`, in a cycle that starts at `start` and is followed by
     /// one that starts at `next_start`; `u64::MAX` for none.
+    #[inline]
     pub fn instant(&self, class: TrafficClass, start: u64, next_start: u64) -> u64 {
         let wraps = self.wraps & (1 << class.as_u8()) != 0;
         let cycle_start = if wraps { next_start } else { start };

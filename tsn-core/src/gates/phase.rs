@@ -1,6 +1,6 @@
 //! What is in force for a while, and where in its cycle an instant lies.
 
-use crate::class::TrafficClass;
+use crate::class::{GateStates, TrafficClass};
 use crate::cycle::Cycle;
 use crate::schedule::Schedule;
 use crate::segments::Segments;
@@ -15,6 +15,7 @@ pub struct Cursor {
 /// What is in force for a while, and until when (`None`: for good).
 pub enum Phase<'a> {
     Admin {
+        states: GateStates,
         until: Option<u64>,
     },
     Running {
@@ -27,9 +28,9 @@ pub enum Phase<'a> {
 
 /// A place in a running schedule.
 pub struct Position {
-    pub cycle_start: u64,
+    cycle: Cycle,
     /// `u64::MAX` in a cycle that is held until the schedule ends.
-    pub next_start: u64,
+    next_start: u64,
     pub segment: usize,
 }
 
@@ -37,14 +38,7 @@ impl Cursor {
     /// Moves on to `now`, and gives its place in the schedule.
     pub fn move_to(&mut self, now: u64, schedule: &Schedule, held_cycle: Option<u64>) -> Position {
         let position = Position::at(now, schedule, Some(self), held_cycle);
-        if position.cycle_start != self.cycle.start {
-            let following = schedule.cycles.following(&self.cycle);
-            self.cycle = if following.start == position.cycle_start {
-                following
-            } else {
-                schedule.cycles.containing(position.cycle_start)
-            };
-        }
+        self.cycle = position.cycle;
         self.segment = position.segment;
         position
     }
@@ -58,25 +52,19 @@ impl Position {
         held_cycle: Option<u64>,
     ) -> Position {
         let hint = cursor.map_or(0, |cursor| cursor.segment);
-        let (cycle_start, next_start) = match held_cycle {
-            Some(held) if held <= t => (held, u64::MAX),
-            _ => {
-                let cycle = cycle_at(t, schedule, cursor);
-                (cycle.start, cycle.next_start)
-            }
-        };
-        let segment = schedule.segments.find(t.saturating_sub(cycle_start), hint);
+        let held = held_cycle.filter(|held| *held <= t);
+        let cycle = cycle_at(held.unwrap_or(t), schedule, cursor);
         Position {
-            cycle_start,
-            next_start,
-            segment,
+            cycle,
+            next_start: held.map_or(cycle.next_start, |_| u64::MAX),
+            segment: schedule.segments.find(t.saturating_sub(cycle.start), hint),
         }
     }
 
     /// The end of the segment; `u64::MAX` for the last one of a cycle that is held.
     pub fn end(&self, segments: &Segments) -> u64 {
         match segments.end(self.segment) {
-            Some(offset) => self.cycle_start.saturating_add(offset),
+            Some(offset) => self.cycle.start.saturating_add(offset),
             None => self.next_start,
         }
     }
@@ -85,7 +73,7 @@ impl Position {
     /// `u64::MAX` for none.
     pub fn next_change(&self, segments: &Segments, class: TrafficClass) -> u64 {
         let changes = segments.changes(self.segment);
-        changes.instant(class, self.cycle_start, self.next_start)
+        changes.instant(class, self.cycle.start, self.next_start)
     }
 }
 
@@ -105,22 +93,55 @@ fn cycle_at(t: u64, schedule: &Schedule, cursor: Option<&Cursor>) -> Cycle {
 impl Phase<'_> {
     pub fn until(&self) -> Option<u64> {
         match self {
-            Phase::Admin { until } | Phase::Running { until, .. } => *until,
+            Phase::Admin { until, .. } | Phase::Running { until, .. } => *until,
         }
     }
 
-    /// The first change of the gate of `class` after `t`, as if the phase never ended.
-    pub fn next_change(&self, class: TrafficClass, t: u64) -> Option<u64> {
-        let Phase::Running {
-            schedule,
-            cursor,
-            held_cycle,
-            ..
-        } = self
-        else {
-            return None;
-        };
-        let position = Position::at(t, schedule, *cursor, *held_cycle);
-        Some(position.next_change(&schedule.segments, class)).filter(|change| *change != u64::MAX)
+    /// The gate states at `t`.
+    pub fn states(&self, t: u64) -> GateStates {
+        match self {
+            Phase::Admin { states, .. } => *states,
+            Phase::Running {
+                schedule,
+                cursor,
+                held_cycle,
+                ..
+            } => {
+                let position = Position::at(t, schedule, *cursor, *held_cycle);
+                schedule.segments.states(position.segment)
+            }
+        }
+    }
+
+    /// Whether the gate of `class` is open at `t`, and when that changes (`u64::MAX`: never), as if
+    /// the phase never ended.
+    pub fn gate(&self, class: TrafficClass, t: u64) -> (bool, u64) {
+        match self {
+            Phase::Admin { states, .. } => (states.is_open(class), u64::MAX),
+            Phase::Running {
+                schedule,
+                cursor,
+                held_cycle,
+                ..
+            } => {
+                let segments = &schedule.segments;
+                let position = Position::at(t, schedule, *cursor, *held_cycle);
+                let states = segments.states(position.segment);
+                (states.is_open(class), position.next_change(segments, class))
+            }
+        }
+    }
+
+    /// The start of the cycle that `t` lies in; `None` where no schedule runs.
+    pub fn cycle_start(&self, t: u64) -> Option<u64> {
+        match self {
+            Phase::Admin { .. } => None,
+            Phase::Running {
+                schedule,
+                cursor,
+                held_cycle,
+                ..
+            } => Some(Position::at(t, schedule, *cursor, *held_cycle).cycle.start),
+        }
     }
 }

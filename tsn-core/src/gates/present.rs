@@ -54,17 +54,14 @@ impl Present {
         self.windows = windows;
     }
 
-    /// Notes the gate states at `now`, within the phase, which hold up to `until` or the end of the
-    /// phase, and when each gate changes (`u64::MAX`: never).
-    pub fn set_states(
-        &mut self,
-        now: u64,
-        until: u64,
-        states: GateStates,
-        next_change: impl Fn(TrafficClass) -> u64,
-    ) {
+    /// Notes the gate states at `now`, which hold up to `until` or the end of the phase.
+    pub fn set_states(&mut self, now: u64, until: u64, states: GateStates) {
         (self.from, self.until) = (now, until.min(self.phase_until));
         self.states = states;
+    }
+
+    /// Notes when each gate changes next; `u64::MAX` for never.
+    pub fn set_changes(&mut self, next_change: impl Fn(TrafficClass) -> u64) {
         for class in TrafficClass::ALL {
             self.changes[class.index()] = next_change(class);
         }
@@ -80,13 +77,17 @@ impl Present {
         self.windows[class.index()]
     }
 
-    /// When the gate of `class` changes next.
+    /// Whether the gate of `class` is open, and when that changes.
     #[inline]
-    pub fn next_change(&self, class: TrafficClass) -> Option<TaiTime> {
-        instant(self.changes[class.index()])
+    pub fn gate(&self, class: TrafficClass) -> (bool, Option<TaiTime>) {
+        (
+            self.states.is_open(class),
+            instant(self.changes[class.index()]),
+        )
     }
 }
 
+#[inline]
 fn instant(t: u64) -> Option<TaiTime> {
     (t != NEVER).then_some(TaiTime::from_nanos(t))
 }

@@ -54,13 +54,16 @@ impl<F> Scheduler<F> {
         if window == Window::Never {
             return Some(ready);
         }
-        let queue = &self.classes[class.index()].queue;
-        let heads = QueueKind::ALL
-            .into_iter()
-            .filter_map(|kind| queue.head(kind));
-        heads
-            .filter_map(|head| self.head_event(class, head, window, ready, held_until))
-            .min()
+        let mut earliest = None;
+        for &kind in &QueueKind::ALL {
+            if let Some(head) = self.classes[class.index()].queue.head(kind) {
+                earliest = earlier(
+                    earliest,
+                    self.head_event(class, head, window, ready, held_until),
+                );
+            }
+        }
+        earliest
     }
 
     fn head_event(
@@ -127,5 +130,8 @@ impl<F> Scheduler<F> {
 }
 
 fn earlier(one: Option<TaiTime>, other: Option<TaiTime>) -> Option<TaiTime> {
-    one.into_iter().chain(other).min()
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }

@@ -75,7 +75,7 @@ impl<F> Scheduler<F> {
         drops_left: &mut usize,
         dropped: &mut impl FnMut(Dropped<F>),
     ) -> Result<Option<QueueKind>, TooManyDrops> {
-        for kind in QueueKind::ALL {
+        for &kind in &QueueKind::ALL {
             while let Some(head) = self.classes[class.index()].queue.head(kind) {
                 if head.eligible_from() > now {
                     break;
