@@ -49,6 +49,9 @@ pub fn run() -> anyhow::Result<()> {
         .arg("--target-dir")
         .arg(&target_dir)
         .env("CARGO_ENCODED_RUSTFLAGS", flags)
+        // bpf-linker optimises the whole program itself; the profile is that of the programs of user space.
+        .env("CARGO_PROFILE_RELEASE_LTO", "false")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         .status()
         .context("cannot start cargo")?;
     ensure!(status.success(), "the kernel programs do not compile");
