@@ -27,7 +27,8 @@ impl ErrorAxis {
     /// Draws grid lines from `top` to `bottom`, and ticks and the axis' name below.
     pub fn draw(&self, out: &mut impl Write, top: f64, bottom: f64) -> fmt::Result {
         let (low, high) = self.0.domain;
-        let decades = |end: f64| 1..=end.abs().ceil() as u32;
+        // An i64 of nanoseconds ends in the 17th decade.
+        let decades = |end: f64| 1..=(end.abs().ceil() as u32).min(16);
         let size = |decade: u32| 10_i64.pow(decade + 2);
         let ticks = decades(low).map(|decade| -size(decade));
         let ticks = ticks.chain([0]).chain(decades(high).map(size));
@@ -68,6 +69,14 @@ mod tests {
     fn places_keep_the_sign_and_grow_by_one_each_decade() {
         let places = [-100_000, -1_000, 0, 500, 1_000, 10_000].map(place);
         assert_eq!(places, [-3.0, -1.0, 0.0, 0.5, 1.0, 2.0]);
+    }
+
+    #[test]
+    fn the_longest_errors_have_an_axis_too() {
+        let mut svg = String::new();
+        let axis = ErrorAxis::new(i64::MIN, i64::MAX, (0.0, 100.0));
+        axis.draw(&mut svg, 0.0, 50.0).unwrap();
+        assert!(svg.contains(">1000000000000000<"), "{svg}");
     }
 
     #[test]
