@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::step::{cargo, root};
+use crate::step::cargo;
 
 /// A benchmark program that prints [`Figures`] and takes `--batches`.
 pub struct BenchProgram {
@@ -83,7 +83,7 @@ impl BenchProgram {
     ///
     /// When valgrind is missing, the program fails, or nothing was counted.
     pub fn instructions(&self, arguments: &[&str], function: &str) -> Result<f64> {
-        let file = root().join(format!("target/callgrind.{}.out", std::process::id()));
+        let file = std::env::temp_dir().join(format!("callgrind.{}.out", std::process::id()));
         let mut valgrind = Command::new("valgrind");
         valgrind
             .args(["--quiet", "--tool=callgrind"])

@@ -34,11 +34,11 @@ pub struct Options {
     record: Option<String>,
 }
 
-/// Counts, shows each figure beside the one on record, and fails if one has grown by more than 5 %.
+/// Counts, shows each figure beside the one on record, and fails if one differs by more than 5 %.
 ///
 /// # Errors
 ///
-/// When a figure has grown or is not on record, or when something cannot be built, run or read.
+/// When a figure is not what is on record, or when something cannot be built, run or read.
 pub fn run(options: &Options) -> Result<()> {
     let path = root().join(RECORD);
     let recorded = Record::read(&path)?;
