@@ -134,6 +134,11 @@ impl<F> ClassQueue<F> {
             .map(|queued| &queued.terms)
     }
 
+    /// The earliest launch time.
+    pub fn next_launch(&self) -> Option<TaiTime> {
+        self.launch.first().map(|(time, _)| time)
+    }
+
     #[inline]
     pub fn pop(&mut self, kind: QueueKind) -> Option<Queued<F>> {
         let slot = match kind {

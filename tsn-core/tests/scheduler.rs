@@ -74,6 +74,26 @@ fn frames_are_paced_by_the_link() {
 }
 
 #[test]
+fn the_next_launch_is_the_earliest_of_all_classes() {
+    let mut scheduler = scheduler(4);
+    assert_eq!(scheduler.next_launch(), None);
+    for (frame, class, launch) in [
+        (0, 1, Launch::None),
+        (1, 2, Launch::By(at(500))),
+        (2, 3, Launch::At(at(9_000))),
+        (3, 4, Launch::At(at(8_000))),
+    ] {
+        let class = TrafficClass::ALL[class];
+        let arrival = Arrival {
+            class,
+            ..arrival(frame, 60, launch)
+        };
+        assert!(scheduler.enqueue(at(0), arrival).is_ok());
+    }
+    assert_eq!(scheduler.next_launch(), Some(at(8_000)));
+}
+
+#[test]
 fn an_overrun_is_an_end_after_the_close() {
     let mut port = scheduler(1);
     port.departed(CLASS, at(100), Close::At(at(100)));

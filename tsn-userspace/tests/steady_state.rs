@@ -83,36 +83,47 @@ const WARM_UP: u64 = 500;
 const FRAMES: u64 = 5_000;
 const BOUND: Duration = Duration::from_secs(60);
 
-/// Sends one frame after the other from the pod and waits for each on the wire.
+/// Probes for the lead: with a lead, frames without launch time share wake-ups.
+const PROBES: u32 = 8;
+/// Frames that the pod sends at once.
+const GROUP: u64 = 10;
+
+/// Sends groups of frames from the pod and waits for each frame on the wire, in its order.
 fn exchange(pod: &mut LoopbackPort, wire: &mut LoopbackPort, frames: u64, timed: bool) {
     let start = Instant::now();
-    for number in 0..frames {
-        let mut bytes = [0u8; 100];
-        bytes[12..14].copy_from_slice(&[0x88, 0xb5]);
-        bytes[20..28].copy_from_slice(&number.to_be_bytes());
-        let stamp = if timed {
-            let launch_time = tai_now() + Nanoseconds::from_nanos(50_000);
-            Stamp {
-                launch_time_ns: launch_time.as_nanos(),
-                time_base: TimeBase::Tai,
-                priority: 5,
-            }
-        } else {
-            Stamp::NONE
-        };
-        let frame = pod.frame(&bytes, stamp).expect("a free buffer");
-        let address = frame.bytes().as_ptr();
-        pod.transmit(frame).expect("a free slot");
+    for group in 0..frames / GROUP {
+        let launch_time = tai_now() + Nanoseconds::from_nanos(50_000);
+        let sent: [_; GROUP as usize] = std::array::from_fn(|place| {
+            let number = group * GROUP + place as u64;
+            let mut bytes = [0u8; 100];
+            bytes[12..14].copy_from_slice(&[0x88, 0xb5]);
+            bytes[20..28].copy_from_slice(&number.to_be_bytes());
+            let stamp = if timed {
+                Stamp {
+                    launch_time_ns: launch_time.as_nanos() + place as u64 * 2_000,
+                    time_base: TimeBase::Tai,
+                    priority: 5,
+                }
+            } else {
+                Stamp::NONE
+            };
+            let frame = pod.frame(&bytes, stamp).expect("a free buffer");
+            let address = frame.bytes().as_ptr();
+            pod.transmit(frame).expect("a free slot");
+            (bytes, address)
+        });
         pod.wake().unwrap();
-        let arrived = loop {
-            if let Some(frame) = wire.receive() {
-                break frame;
-            }
-            assert!(start.elapsed() < BOUND, "frame {number} has not arrived");
-            std::thread::yield_now();
-        };
-        assert_eq!(arrived.bytes(), bytes);
-        assert_eq!(arrived.bytes().as_ptr(), address, "the payload has moved");
+        for (bytes, address) in sent {
+            let arrived = loop {
+                if let Some(frame) = wire.receive() {
+                    break frame;
+                }
+                assert!(start.elapsed() < BOUND, "a frame has not arrived");
+                std::thread::yield_now();
+            };
+            assert_eq!(arrived.bytes(), bytes);
+            assert_eq!(arrived.bytes().as_ptr(), address, "the payload has moved");
+        }
     }
 }
 
@@ -139,14 +150,14 @@ fn the_worker_neither_allocates_nor_copies() {
     let parts = WorkerParts {
         uplink: uplink_port,
         scheduler: SchedulerParameters {
-            link_speed: LinkSpeed::from_mbps(1_000).unwrap(),
+            link_speed: LinkSpeed::from_mbps(100_000).unwrap(),
             per_frame_overhead_bytes: 24,
             admin_gate_states: uplink.gates.admin_gate_states,
             classes: uplink.classes,
         },
         gates: uplink.gates,
         carrier: true,
-        lead_probes: 0,
+        lead_probes: PROBES,
         poll_mode: PollMode::Busy,
         spin_before: Nanoseconds::from_nanos(100_000),
         stall_threshold: Nanoseconds::from_nanos(10_000),
@@ -173,6 +184,9 @@ fn the_worker_neither_allocates_nor_copies() {
         .send(Command::AddPod(Box::new(port), answer))
         .unwrap();
     assert_eq!(added.blocking_recv().unwrap(), Ok(0));
+    for _ in 0..PROBES {
+        assert!(wire.receive().is_some(), "a probe has not been sent");
+    }
 
     exchange(&mut sender, &mut wire, WARM_UP, true);
     exchange(&mut sender, &mut wire, WARM_UP, false);

@@ -188,6 +188,8 @@ impl Port for AfxdpPort {
             transmit_slots: self.socket.slots(),
             zero_copy: false,
             hardware_launch_time: false,
+            // In copy mode only the system call sends.
+            waits_for_wake: true,
         }
     }
 }

@@ -229,4 +229,6 @@ pub struct Capabilities {
     pub zero_copy: bool,
     /// Whether the device itself can hold a frame until its launch time.
     pub hardware_launch_time: bool,
+    /// Whether a frame that `transmit` took stays until the next `wake`. Otherwise it may leave at once.
+    pub waits_for_wake: bool,
 }

@@ -209,6 +209,7 @@ impl Port for LoopbackPort {
             transmit_slots: self.slots,
             zero_copy: true,
             hardware_launch_time: false,
+            waits_for_wake: true,
         }
     }
 }

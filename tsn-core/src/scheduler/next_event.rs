@@ -42,6 +42,13 @@ impl<F> Scheduler<F> {
         earliest
     }
 
+    /// The earliest launch time of all queued frames; `None` if no frame has one. So long a caller may occupy itself
+    /// with frames that have none, and keep no frame from its launch time.
+    pub fn next_launch(&self) -> Option<TaiTime> {
+        let heads = self.classes.iter().map(|class| class.queue.next_launch());
+        heads.flatten().min()
+    }
+
     /// The next event of `class` at or after `ready`, when the link is idle. Where a frame is held back because it
     /// does not fit at `ready`, `held_until` is the close of its gate.
     fn class_event(

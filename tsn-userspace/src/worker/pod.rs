@@ -331,6 +331,13 @@ impl<P: Port> PodPlace<P> {
 }
 
 impl<F> Held<F> {
+    /// A frame of a pod of which nothing else waits.
+    #[cfg(test)]
+    pub fn alone(frame: F) -> Self {
+        let place = Place(Rc::new(Cell::new(1)));
+        Self { frame, place }
+    }
+
     /// The frame, which no longer counts as waiting.
     pub fn release(self) -> F {
         let Self { frame, place } = self;

@@ -114,25 +114,40 @@ impl StallLog {
         true
     }
 
-    /// A frame that should have left at `due` left in a wake-up from `decision` to `left`. Whether a stall touched it:
-    /// the wake-up itself stalled, or the frame came due while the worker was away.
+    /// A frame that should have left at `due` left in a wake-up from `decision` to `left`, alone or as the first of
+    /// `frames`, of which the others usually make the wake-up longer by `further`. Whether a stall touched them: the
+    /// wake-up itself stalled, or the frame came due while the worker was away.
     pub fn touches(
         &mut self,
         class: TrafficClass,
         due: Option<TaiTime>,
         decision: TaiTime,
         left: TaiTime,
+        frames: u32,
+        further: Nanoseconds,
     ) -> bool {
         let usual = &mut self.usual_wake_up[class.index()];
-        let threshold = self.threshold + Nanoseconds::from_nanos(usual.ns());
-        usual.observe((left - decision).as_nanos());
+        let threshold = self.threshold + Nanoseconds::from_nanos(usual.ns()) + further;
+        if frames == 1 {
+            usual.observe((left - decision).as_nanos());
+        }
         let was_away = due.is_some_and(|due| self.was_away_at(due, left));
         let in_wake = self.observe_beyond(threshold, decision, left);
         if in_wake && let Some(stall) = self.recent.back_mut() {
-            stall.frames += 1;
+            stall.frames += frames;
         }
-        self.totals.frames += u64::from(in_wake || was_away);
-        in_wake || was_away
+        let touched = in_wake || was_away;
+        self.totals.frames += if touched { u64::from(frames) } else { 0 };
+        touched
+    }
+
+    /// The latest stall came between the decision on so many frames and the wake-up that sent them, up to `left`.
+    pub fn delayed(&mut self, frames: u32, left: TaiTime) {
+        if let Some(stall) = self.recent.back_mut() {
+            stall.end_ns = stall.end_ns.max(left.as_nanos());
+            stall.frames += frames;
+        }
+        self.totals.frames += u64::from(frames);
     }
 
     /// A frame that should have left at `due` was dropped at `now`. Whether a stall was to blame.
@@ -194,9 +209,23 @@ mod tests {
         let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), Nanoseconds::ZERO);
         assert!(!log.observe(at(0), at(10_000)));
         assert!(log.observe(at(10_000), at(60_000)));
-        assert!(log.touches(CLASS, Some(at(20_000)), at(60_100), at(63_000)));
-        assert!(!log.touches(CLASS, Some(at(70_000)), at(70_000), at(73_000)));
-        assert!(!log.touches(CLASS, None, at(80_000), at(83_000)));
+        assert!(log.touches(
+            CLASS,
+            Some(at(20_000)),
+            at(60_100),
+            at(63_000),
+            1,
+            Nanoseconds::ZERO
+        ));
+        assert!(!log.touches(
+            CLASS,
+            Some(at(70_000)),
+            at(70_000),
+            at(73_000),
+            1,
+            Nanoseconds::ZERO
+        ));
+        assert!(!log.touches(CLASS, None, at(80_000), at(83_000), 1, Nanoseconds::ZERO));
         assert_eq!(
             log.totals(),
             StallTotals {
@@ -214,17 +243,42 @@ mod tests {
         let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), Nanoseconds::ZERO);
         assert!(log.observe(at(0), at(1_000_000)));
         // The first one's wake-up is a stall of its own.
-        assert!(log.touches(CLASS, Some(at(100_000)), at(1_000_000), at(1_100_000)));
-        assert!(log.touches(CLASS, Some(at(200_000)), at(1_100_000), at(1_103_000)));
+        assert!(log.touches(
+            CLASS,
+            Some(at(100_000)),
+            at(1_000_000),
+            at(1_100_000),
+            1,
+            Nanoseconds::ZERO
+        ));
+        assert!(log.touches(
+            CLASS,
+            Some(at(200_000)),
+            at(1_100_000),
+            at(1_103_000),
+            1,
+            Nanoseconds::ZERO
+        ));
         assert!(log.blamed_for(at(300_000), at(1_103_000)));
         assert!(!log.blamed_for(at(2_000_000), at(2_100_000)));
         assert_eq!(log.totals().frames, 3);
     }
 
     #[test]
+    fn a_stall_between_decision_and_wake_up_lasts_until_the_frames_have_left() {
+        let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), Nanoseconds::ZERO);
+        assert!(log.observe(at(0), at(50_000)));
+        log.delayed(3, at(54_000));
+        let mut stalls = Vec::with_capacity(1);
+        log.copy_recent(&mut stalls);
+        assert_eq!((stalls[0].end_ns, stalls[0].frames), (54_000, 3));
+        assert_eq!(log.totals().frames, 3);
+    }
+
+    #[test]
     fn a_wake_up_that_takes_too_long_touches_its_frame() {
         let mut log = StallLog::new(Nanoseconds::from_nanos(10_000), Nanoseconds::ZERO);
-        assert!(log.touches(CLASS, None, at(0), at(2_000_000)));
+        assert!(log.touches(CLASS, None, at(0), at(2_000_000), 1, Nanoseconds::ZERO));
         let mut stalls = Vec::with_capacity(4);
         log.copy_recent(&mut stalls);
         assert_eq!(
