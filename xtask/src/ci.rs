@@ -51,6 +51,9 @@ pub fn run() -> Result<()> {
     step("cargo xtask demo", || {
         run_command(&mut cargo(&["xtask", "demo"]))
     })?;
+    step("cargo xtask bench --quick", || {
+        run_command(&mut cargo(&["xtask", "bench", "--quick"]))
+    })?;
     step("cargo xtask test", || {
         run_command(&mut cargo(&["xtask", "test"]))
     })

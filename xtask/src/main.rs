@@ -36,8 +36,8 @@ enum Task {
     Demo(demo::Options),
     /// Fuzz everything that parses.
     Fuzz(fuzz::Options),
-    /// Measure what a frame costs, and how that grows.
-    Bench,
+    /// Benchmarks of the whole system, each subject beside its baseline. Needs root.
+    Bench(bench::Options),
     /// Count the instructions that a frame takes; fail if a step has grown by more than 5 %.
     Instructions(instructions::Options),
     /// What continuous integration runs: formatting, clippy, rustdoc, fuzzing, tests.
@@ -52,7 +52,7 @@ fn main() -> anyhow::Result<()> {
         Task::Test(options) => test::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
-        Task::Bench => bench::run(),
+        Task::Bench(options) => bench::run(&options),
         Task::Instructions(options) => instructions::run(&options),
         Task::Ci => ci::run(),
     }

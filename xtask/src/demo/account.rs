@@ -105,7 +105,7 @@ fn one_stream(
 
 /// Whether a stall that touched frames lies between the time at which this one was to be there and the time at which it
 /// was. `stalls` follow each other.
-fn is_stalled(stalls: &[Stall], launch_time_ns: Option<u64>, arrival_ns: u64) -> bool {
+pub fn is_stalled(stalls: &[Stall], launch_time_ns: Option<u64>, arrival_ns: u64) -> bool {
     let due_ns = launch_time_ns.unwrap_or(arrival_ns);
     let (first_ns, last_ns) = (due_ns.min(arrival_ns), due_ns.max(arrival_ns));
     let begun = stalls.partition_point(|stall| stall.begin_ns <= last_ns);

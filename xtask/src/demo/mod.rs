@@ -1,11 +1,11 @@
 //! Two nodes, two pods on each, and the same traffic three times: by the kernel's own path, through `tsnd`, and through
 //! a `tsnd` that is killed in the middle.
 
-mod account;
+pub mod account;
 mod json;
-mod plan;
+pub mod plan;
 mod run;
-mod spin;
+pub mod spin;
 
 use std::{fs, io::stderr, path::PathBuf, process::Command, thread::available_parallelism};
 
