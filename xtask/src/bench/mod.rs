@@ -118,7 +118,13 @@ pub fn run(options: &Options) -> Result<()> {
         },
         stop,
     };
-    let machine = Machine::here();
+    let mut machine = Machine::here();
+    let run = if options.quick {
+        "quick: it shows that all works, not how well"
+    } else {
+        "whole"
+    };
+    machine.facts.push(("Run", run.to_owned()));
     // Everything but the worker stays off the worker's core: what we start inherits this.
     ProcessOptions {
         cpu: Some(0),

@@ -110,10 +110,11 @@ pub fn escape(text: &str) -> String {
 
 /// Header and rows.
 fn cells(table: &Table) -> Vec<Vec<String>> {
-    let head = table
-        .columns
-        .iter()
-        .map(|column| format!("{}, {}", column.name, column.unit));
+    let head = table.columns.iter().map(|column| match column.unit {
+        // Counts of frames are called what they count.
+        "frames" => column.name.clone(),
+        unit => format!("{}, {unit}", column.name),
+    });
     let head = std::iter::once(String::new()).chain(head).collect();
     let rows = table.rows.iter().map(|row| {
         let figures = table.columns.iter().zip(&row.figures);
