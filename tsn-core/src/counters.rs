@@ -82,11 +82,13 @@ pub struct ClassCounters {
     /// Transmissions that were measured to end after the gate closed (TransmissionOverrun,
     /// 8.6.8.4).
     pub transmission_overruns: u64,
-    /// Windows in which a frame whose time had come was held back because it would not have ended in time before its
-    /// gate's close: how often the guard band took effect.
+    /// Windows in which a frame whose time had come was held back because it would not have ended
+    /// in time before its gate's close: how often the guard band took effect. A window in which
+    /// nobody looks, because it is too short for the frame anyway, need not be one of them.
     pub guard_band_holds: u64,
-    /// Their guard bands together, in nanoseconds: from the instant at which the first frame was held back up to the
-    /// gate's close. Another frame of the class that fits may still have used a part of it.
+    /// Their guard bands together, in nanoseconds: from the instant at which the first frame was
+    /// held back up to the gate's close, as it was known then. Another frame of the class that fits
+    /// may still have used a part of it.
     pub guard_band_ns: u64,
     drops: [u64; DropCause::COUNT],
 }

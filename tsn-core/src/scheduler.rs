@@ -51,8 +51,8 @@ pub struct ClassParameters {
     pub launch_time_required: bool,
 }
 
-/// How far inside its gate's window a frame is kept, for a caller who cannot hit an instant exactly.
-/// Without margins (the default) the scheduler is exact.
+/// How far inside its gate's window a frame is kept, for a caller who cannot hit an instant
+/// exactly. Without margins (the default) the scheduler is exact.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct GateMargins {
     /// A frame starts no sooner than this after its gate has opened. A caller who acts earlier by a
@@ -191,8 +191,8 @@ impl<F> Scheduler<F> {
         self.gates.set_admin_gate_states(states);
     }
 
-    /// Tells that time was set back to `now`, which no other call expects: the link is idle, and the oper
-    /// schedule goes on (see [`Gates::set_back`]).
+    /// Tells that time was set back to `now`, which no other call expects: the link is idle, and the
+    /// oper schedule goes on (see [`Gates::set_back`]).
     pub fn set_back(&mut self, now: TaiTime) {
         self.busy_until = self.busy_until.min(now);
         self.quiet_until = UNKNOWN;
@@ -222,8 +222,8 @@ impl<F> Scheduler<F> {
         }
     }
 
-    /// Keeps frames so far inside their gates' windows from now on. A frame that does not fit between
-    /// the margins of its class's longest window is one that never fits.
+    /// Keeps frames so far inside their gates' windows from now on. A frame that does not fit
+    /// between the margins of its class's longest window is one that never fits.
     pub fn set_gate_margins(&mut self, margins: GateMargins) {
         if self.margins != margins {
             self.margins = margins;
@@ -349,14 +349,16 @@ impl<F> Scheduler<F> {
 }
 
 impl<F> Class<F> {
-    /// A frame that could start at `now` does not end before `close`: counts the window's guard band, once.
+    /// A frame that could start at `now` does not end before `close`: counts the window's guard
+    /// band once, also where a change of schedule moves the close later.
     fn hold_back(&mut self, now: TaiTime, close: Close) {
+        let from = now.max(self.guard_band_until);
         if let Close::At(close) = close
-            && close > self.guard_band_until
+            && close > from
         {
+            self.counters.guard_band_holds += u64::from(from == now);
+            self.counters.guard_band_ns += (close - from).as_nanos();
             self.guard_band_until = close;
-            self.counters.guard_band_holds += 1;
-            self.counters.guard_band_ns += (close - now).as_nanos();
         }
     }
 

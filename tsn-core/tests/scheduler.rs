@@ -139,11 +139,21 @@ fn a_guard_band_is_counted_once_for_each_window_and_only_if_it_holds_a_frame_bac
     assert_eq!(held(&port), (2, 16_000));
     assert!(port.dequeue(at(80_000)).is_some());
     assert_eq!(held(&port), (2, 16_000));
-    // A frame behind one that leaves until 92,304 is known not to fit without another look.
+    // Behind one that leaves until 92,304 a frame is held back from then on, not before.
     port.enqueue(at(81_000), arrival(2, 1_514, Launch::None))
         .unwrap();
-    assert_eq!(port.next_event(at(81_000)), Some(at(120_000)));
+    assert_eq!(port.next_event(at(81_000)), Some(at(92_304)));
+    assert_eq!(held(&port), (2, 16_000));
+    assert_eq!(port.next_event(at(92_304)), Some(at(120_000)));
     assert_eq!(held(&port), (3, 16_000 + 7_696));
+    // A change that moves the close 2 µs later lengthens the guard band, and begins no other.
+    let longer = [(0xff, 7_000), (0xf7, 20_000), (0xff, 13_000)];
+    port.set_enabled(at(95_000), false);
+    port.set_enabled(at(95_000), true);
+    let change = port.configure(at(95_000), schedule(95_000, &longer));
+    assert!(change.superseded.is_none());
+    assert!(port.dequeue(at(95_000)).is_none());
+    assert_eq!(held(&port), (3, 16_000 + 7_696 + 2_000));
 }
 
 #[test]

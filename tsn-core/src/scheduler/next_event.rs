@@ -11,6 +11,14 @@ use crate::time::{Nanoseconds, TaiTime};
 /// again.
 const WINDOWS_AHEAD: usize = 4;
 
+/// What the frames of a class wait for.
+#[derive(Default)]
+struct Wait {
+    event: Option<TaiTime>,
+    /// The close of the gate, where a frame is held back because it does not end before it.
+    held_until: Option<Close>,
+}
+
 impl<F> Scheduler<F> {
     /// The next instant at which [`Scheduler::dequeue`] may have something to do, if nothing else
     /// arrives and nothing is configured before; `None` when nothing is queued that can ever be
@@ -27,11 +35,16 @@ impl<F> Scheduler<F> {
         let ready = now.max(self.busy_until);
         let mut earliest: Option<TaiTime> = None;
         for class in self.occupied {
-            let mut held_until = None;
-            let event = self.class_event(class, ready, &mut held_until);
-            if let Some(close) = held_until {
+            let Wait {
+                mut event,
+                held_until,
+            } = self.class_wait(class, ready);
+            match held_until {
                 // No call of `dequeue` may come before the gate closes.
-                self.classes[class.index()].hold_back(ready, close);
+                Some(close) if ready == now => self.classes[class.index()].hold_back(now, close),
+                // The guard band begins then, unless something is changed before.
+                Some(_) => event = Some(ready),
+                None => {}
             }
             earliest = earlier(earliest, event);
             if earliest == Some(ready) {
@@ -42,45 +55,34 @@ impl<F> Scheduler<F> {
         earliest
     }
 
-    /// The earliest launch time of all queued frames; `None` if no frame has one. So long a caller may occupy itself
-    /// with frames that have none, and keep no frame from its launch time.
+    /// The earliest launch time of all queued frames; `None` if no frame has one. So long a caller
+    /// may occupy itself with frames that have none, and keep no frame from its launch time.
     pub fn next_launch(&self) -> Option<TaiTime> {
         let heads = self.classes.iter().map(|class| class.queue.next_launch());
         heads.flatten().min()
     }
 
-    /// The next event of `class` at or after `ready`, when the link is idle. Where a frame is held back because it
-    /// does not fit at `ready`, `held_until` is the close of its gate.
-    fn class_event(
-        &self,
-        class: TrafficClass,
-        ready: TaiTime,
-        held_until: &mut Option<Close>,
-    ) -> Option<TaiTime> {
+    /// What `class` waits for at `ready`, when the link is idle.
+    fn class_wait(&self, class: TrafficClass, ready: TaiTime) -> Wait {
         let window = self.usable_window(class, ready - self.margins.after_open);
         if window == Window::Never {
-            return Some(ready);
+            return Wait::until(Some(ready));
         }
-        let mut earliest = None;
+        let mut wait = Wait::default();
         for &kind in &QueueKind::ALL {
             if let Some(head) = self.classes[class.index()].queue.head(kind) {
-                earliest = earlier(
-                    earliest,
-                    self.head_event(class, head, window, ready, held_until),
-                );
+                let of_head = self.head_wait(class, head, window, ready);
+                wait.event = earlier(wait.event, of_head.event);
+                wait.held_until = wait.held_until.or(of_head.held_until);
+                if wait.event == Some(ready) {
+                    break;
+                }
             }
         }
-        earliest
+        wait
     }
 
-    fn head_event(
-        &self,
-        class: TrafficClass,
-        head: &Terms,
-        window: Window,
-        ready: TaiTime,
-        held_until: &mut Option<Close>,
-    ) -> Option<TaiTime> {
+    fn head_wait(&self, class: TrafficClass, head: &Terms, window: Window, ready: TaiTime) -> Wait {
         let after_open = self.margins.after_open;
         let gate_ready = ready - after_open;
         let next_phase = self
@@ -90,26 +92,28 @@ impl<F> Scheduler<F> {
         let eligible = ready.max(head.eligible_from());
         let Some(open) = self.gates.next_open(class, eligible - after_open) else {
             // Closed for good once the schedule changes: the frame is dropped then.
-            return next_phase;
+            return Wait::until(next_phase);
         };
         let open = (open + after_open).max(eligible);
         if open > ready || head.drop_cause(ready, window).is_some() {
-            return Some(open);
+            return Wait::until(Some(open));
         }
         let close = self.gates.close_time(class, gate_ready);
         if self.fits(ready, head.wire_time, close) {
-            return Some(ready);
+            return Wait::until(Some(ready));
         }
         // Open, but the frame does not fit: wait for a window that holds it, or for its being
         // dropped, which lets those behind it go.
-        *held_until = Some(close);
         let dropped_late = head
             .latest_start()
             .map(|latest| latest + Nanoseconds::from_nanos(1));
-        earlier(
-            self.next_window(class, close, head.wire_time),
-            earlier(dropped_late, next_phase),
-        )
+        Wait {
+            event: earlier(
+                self.next_window(class, close, head.wire_time),
+                earlier(dropped_late, next_phase),
+            ),
+            held_until: Some(close),
+        }
     }
 
     /// The next opening of `class` from its `close` on that holds `wire_time`, or an earlier one.
@@ -133,6 +137,15 @@ impl<F> Scheduler<F> {
             }
         }
         opening
+    }
+}
+
+impl Wait {
+    fn until(event: Option<TaiTime>) -> Self {
+        Wait {
+            event,
+            held_until: None,
+        }
     }
 }
 
