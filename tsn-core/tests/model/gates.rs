@@ -7,19 +7,39 @@ use tsn_core::{GateStates, ScheduleParameters, TrafficClass, Window};
 pub struct ModelGates {
     pub admin: u8,
     pub enabled: bool,
-    /// The schedule that runs, and its first cycle start.
-    oper: Option<(ScheduleParameters, u64)>,
+    oper: Option<Oper>,
     pending: Option<Pending>,
     pub config_change_error: u64,
     pub config_change_time: Option<u64>,
 }
 
+/// The schedule that runs.
+#[derive(Clone, Debug)]
+struct Oper {
+    parameters: ScheduleParameters,
+    windows: Windows,
+    /// Its first cycle start.
+    from: u64,
+}
+
 #[derive(Clone, Debug)]
 struct Pending {
     parameters: ScheduleParameters,
+    windows: Windows,
     config_change_time: u64,
     /// When the state machine learned of it.
     known: u64,
+}
+
+/// The longest windows, by class.
+pub type Windows = [Window; TrafficClass::COUNT];
+
+/// What is in force from an instant on, until something else comes into force.
+#[derive(Debug)]
+pub struct Phase {
+    pub from: u64,
+    /// The longest windows in it and all that follows.
+    pub windows: Windows,
 }
 
 /// Gate states from an instant on.
@@ -45,13 +65,17 @@ impl ModelGates {
             .pending
             .take_if(|pending| pending.config_change_time <= now)
         {
-            self.oper = Some((pending.parameters, pending.config_change_time));
+            self.oper = Some(Oper {
+                parameters: pending.parameters,
+                windows: pending.windows,
+                from: pending.config_change_time,
+            });
         }
     }
 
     pub fn configure(&mut self, now: u64, parameters: ScheduleParameters) {
         self.advance(now);
-        let running = self.enabled && self.oper.as_ref().is_some_and(|(_, from)| *from <= now);
+        let running = self.enabled && self.oper.as_ref().is_some_and(|oper| oper.from <= now);
         if running && parameters.base_time.as_nanos() < now {
             self.config_change_error += 1;
         }
@@ -63,10 +87,10 @@ impl ModelGates {
         match (self.enabled, enabled) {
             (true, false) => self.pending = None,
             (false, true) => {
-                if let Some((parameters, from)) = &mut self.oper {
-                    let numbers = first_number_near(parameters, now)..;
-                    *from = numbers
-                        .map(|n| cycle_start(parameters, n))
+                if let Some(oper) = &mut self.oper {
+                    let numbers = first_number_near(&oper.parameters, now)..;
+                    oper.from = numbers
+                        .map(|n| cycle_start(&oper.parameters, n))
                         .find(|start| *start >= now)
                         .unwrap();
                 }
@@ -77,6 +101,19 @@ impl ModelGates {
             _ => {}
         }
         self.enabled = enabled;
+    }
+
+    /// Time is `now` again: a schedule that had begun later begins with the cycle that `now` is in.
+    pub fn set_back(&mut self, now: u64) {
+        if let Some(oper) = &mut self.oper {
+            let now = now.max(oper.parameters.base_time.as_nanos());
+            let numbers = first_number_near(&oper.parameters, now)..;
+            let cycle = numbers
+                .map(|n| cycle_start(&oper.parameters, n))
+                .take_while(|start| *start <= now)
+                .last();
+            oper.from = oper.from.min(cycle.unwrap());
+        }
     }
 
     fn make_pending(&mut self, now: u64, parameters: ScheduleParameters) {
@@ -93,6 +130,7 @@ impl ModelGates {
         };
         self.config_change_time = Some(config_change_time);
         self.pending = Some(Pending {
+            windows: TrafficClass::ALL.map(|class| longest_window(&parameters, class)),
             parameters,
             config_change_time,
             known: now,
@@ -109,7 +147,10 @@ impl ModelGates {
             .pending
             .as_ref()
             .map(|pending| pending.config_change_time);
-        if let Some((parameters, from)) = &self.oper {
+        if let Some(Oper {
+            parameters, from, ..
+        }) = &self.oper
+        {
             for n in first_number_near(parameters, now.max(*from)).. {
                 let start = cycle_start(parameters, n);
                 let next_start = cycle_start(parameters, n + 1);
@@ -149,6 +190,28 @@ impl ModelGates {
         timeline
     }
 
+    /// What is in force from `now` on, one after the other, as far as is known at `now`.
+    pub fn phases(&self, now: u64) -> Vec<Phase> {
+        let change = self
+            .pending
+            .as_ref()
+            .map(|pending| pending.config_change_time);
+        let begin = self.oper.as_ref().map(|oper| oper.from);
+        let before_change = begin.filter(|begin| change.is_none_or(|change| *begin < change));
+        let starts = before_change.into_iter().chain(change);
+        let later = starts.filter(|start| self.enabled && *start > now);
+        let mut then = self.clone();
+        [now]
+            .into_iter()
+            .chain(later)
+            .map(|from| {
+                then.advance(from);
+                let windows = TrafficClass::ALL.map(|class| then.longest_window(class, from));
+                Phase { from, windows }
+            })
+            .collect()
+    }
+
     /// What the longest window of a class is while what is in force, or comes, repeats.
     pub fn longest_window(&self, class: TrafficClass, now: u64) -> Window {
         let admin_open = GateStates(self.admin).is_open(class);
@@ -163,12 +226,9 @@ impl ModelGates {
         let pending = self
             .pending
             .as_ref()
-            .map(|pending| longest_window(&pending.parameters, class));
-        let oper = self
-            .oper
-            .as_ref()
-            .map(|(parameters, _)| longest_window(parameters, class));
-        let runs = self.oper.as_ref().is_some_and(|(_, from)| *from <= now);
+            .map(|pending| pending.windows[class.index()]);
+        let oper = self.oper.as_ref().map(|oper| oper.windows[class.index()]);
+        let runs = self.oper.as_ref().is_some_and(|oper| oper.from <= now);
         let in_force = if runs { None } else { Some(admin) };
         [pending, oper, in_force]
             .into_iter()

@@ -17,6 +17,12 @@ pub enum Action {
     Configure(ScheduleParameters),
     SetEnabled(bool),
     SetAdmin(u8),
+    /// Time is set back to this instant, at which all that follows then goes on.
+    SetBack(u64),
+    /// The link is occupied for so many nanoseconds.
+    Occupy(u64),
+    SetLinkSpeed(u32),
+    SetMargins(GateMargins),
     Arrive(Frame),
 }
 
@@ -32,20 +38,21 @@ pub struct Run {
     pub mbps: u32,
     pub overhead: u32,
     pub classes: [ClassParameters; 8],
-    /// In the order of their time.
+    /// In the order in which they are done, and of their time where it is not set back.
     pub actions: Vec<(u64, Action)>,
     /// Instants to ask the gates about.
     pub queries: Vec<u64>,
 }
 
 const RUN_NS: u64 = 40_000;
+const MARGIN_NS: u64 = 600;
 /// Beyond the horizon: a base time in the future, an extension and two cycles.
 const LOOK_AHEAD_NS: u64 = 60_000;
 
-/// At the epoch, today, and near the end of all time.
+/// The longest gate margin after the epoch, today, and near the end of all time.
 fn start() -> impl Strategy<Value = u64> {
     prop_oneof![
-        Just(0),
+        Just(MARGIN_NS),
         Just(1_795_290_000_123_456_789),
         Just(u64::MAX - 1_000_000)
     ]
@@ -132,8 +139,34 @@ fn control(start: u64) -> impl Strategy<Value = (u64, Action)> {
         5 => schedule(start).prop_map(Action::Configure),
         1 => any::<bool>().prop_map(Action::SetEnabled),
         1 => states().prop_map(Action::SetAdmin),
+        2 => (0..15_000_u64).prop_map(Action::SetBack),
+        1 => (0..3_000_u64).prop_map(Action::Occupy),
+        1 => speed().prop_map(Action::SetLinkSpeed),
+        1 => (0..=MARGIN_NS, 0..=MARGIN_NS).prop_map(|(open, close)| Action::SetMargins(GateMargins {
+            after_open: Nanoseconds::from_nanos(open),
+            before_close: Nanoseconds::from_nanos(close),
+        })),
     ];
     (start..start + RUN_NS, action)
+}
+
+fn speed() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(1_000), Just(10_000), Just(2_500), Just(100_000)]
+}
+
+/// Puts actions in the order of their time, and moves what follows a set-back of the clock by so
+/// many nanoseconds back with it.
+fn in_order(start: u64, mut actions: Vec<(u64, Action)>) -> Vec<(u64, Action)> {
+    actions.sort_by_key(|(t, _)| *t);
+    let mut back = 0;
+    for (t, action) in &mut actions {
+        *t -= back;
+        if let Action::SetBack(to) = action {
+            *to = t.saturating_sub(*to).max(start);
+            back += *t - *to;
+        }
+    }
+    actions
 }
 
 fn classes() -> impl Strategy<Value = [ClassParameters; 8]> {
@@ -153,14 +186,13 @@ fn classes() -> impl Strategy<Value = [ClassParameters; 8]> {
 
 pub fn run() -> impl Strategy<Value = Run> {
     start().prop_flat_map(|start| {
-        let controls = prop::collection::vec(control(start), 1..6);
+        let controls = prop::collection::vec(control(start), 1..9);
         let arrival = (start..start + RUN_NS, frame(start).prop_map(Action::Arrive));
         let arrivals = prop::collection::vec(arrival, 0..100);
-        let queries = prop::collection::vec(start..start + RUN_NS, 8);
-        let mbps = prop_oneof![Just(1_000), Just(10_000), Just(2_500), Just(100_000)];
+        let queries = prop::collection::vec(start..start + RUN_NS, 24);
         (
             states(),
-            mbps,
+            speed(),
             prop_oneof![Just(24_u32), Just(0)],
             classes(),
             controls,
@@ -170,7 +202,7 @@ pub fn run() -> impl Strategy<Value = Run> {
             .prop_map(
                 move |(admin, mbps, overhead, classes, mut actions, arrivals, mut queries)| {
                     actions.extend(arrivals);
-                    actions.sort_by_key(|(t, _)| *t);
+                    let actions = in_order(start, actions);
                     queries.sort();
                     let horizon = start + RUN_NS;
                     let query_horizon = horizon + LOOK_AHEAD_NS;
@@ -203,4 +235,8 @@ pub fn arrival(number: usize, frame: &Frame) -> Arrival<usize> {
         },
         stream: number as u32,
     }
+}
+
+pub fn build(parameters: &ScheduleParameters) -> Box<Schedule> {
+    Box::new(Schedule::new(parameters.clone()).expect("the generator makes good schedules"))
 }

@@ -1,7 +1,7 @@
 //! The scheduler, slow and obvious: lists that are scanned, at every instant at which anything
 //! could change.
 
-use tsn_core::{ClassCounters, DropCause, LateAction, Launch, TrafficClass, Window};
+use tsn_core::{ClassCounters, DropCause, GateMargins, LateAction, Launch, TrafficClass, Window};
 
 use crate::gates::{ModelGates, Timeline, first_after, next_change, states_at};
 use crate::generate::{Action, Frame, Run, arrival};
@@ -9,15 +9,43 @@ use crate::generate::{Action, Frame, Run, arrival};
 /// Frame number and the instant at which it starts.
 pub type Departures = Vec<(usize, u64)>;
 
+/// The guard bands of a class.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct GuardBands {
+    pub holds: u64,
+    pub ns: u64,
+    /// The end of the last one.
+    until: u64,
+}
+
 pub struct ModelPort<'a> {
     run: &'a Run,
     gates: ModelGates,
     timeline: Timeline,
     queued: Vec<(usize, Frame)>,
     busy_until: u64,
+    mbps: u32,
+    margins: GateMargins,
+    guard_bands: [GuardBands; TrafficClass::COUNT],
+    /// When the port was looked at, and how many actions had been done then.
+    pub looks: Vec<(u64, usize)>,
     pub departures: Departures,
     /// Frame number and cause.
     pub drops: Vec<(usize, DropCause)>,
+}
+
+impl GuardBands {
+    fn hold_back(&mut self, now: u64, close: Option<u64>) {
+        let Some(close) = close.filter(|close| *close > now.max(self.until)) else {
+            return;
+        };
+        if self.until <= now {
+            self.holds += 1;
+            self.until = now;
+        }
+        self.ns += close - self.until;
+        self.until = close;
+    }
 }
 
 /// Runs all actions and tries at every candidate instant up to the horizon.
@@ -28,19 +56,25 @@ pub fn simulate(run: &Run) -> ModelPort<'_> {
         timeline: vec![(run.start, run.admin)],
         queued: Vec::new(),
         busy_until: 0,
+        mbps: run.mbps,
+        margins: GateMargins::default(),
+        guard_bands: [GuardBands::default(); TrafficClass::COUNT],
+        looks: Vec::new(),
         departures: Vec::new(),
         drops: Vec::new(),
     };
     let mut actions = run.actions.iter().enumerate().peekable();
     let mut now = run.start;
+    let mut done = 0;
     loop {
         while let Some((number, (_, action))) = actions.next_if(|(_, (t, _))| *t <= now) {
-            port.act(now, number, action);
+            if matches!(action, Action::SetBack(_)) {
+                port.look(now, number);
+            }
+            now = port.act(now, number, action);
+            done = number + 1;
         }
-        port.gates.advance(now);
-        if port.busy_until <= now {
-            port.dequeue(now);
-        }
+        port.look(now, done);
         let next_action = actions.peek().map(|(_, (t, _))| *t);
         match port
             .next_candidate(now)
@@ -55,20 +89,49 @@ pub fn simulate(run: &Run) -> ModelPort<'_> {
 }
 
 impl ModelPort<'_> {
-    fn act(&mut self, now: u64, number: usize, action: &Action) {
+    /// Does `action`, and tells what time it is then.
+    fn act(&mut self, mut now: u64, number: usize, action: &Action) -> u64 {
+        let gate_now = self.gate_now(now);
         match action {
-            Action::Configure(parameters) => self.gates.configure(now, parameters.clone()),
-            Action::SetEnabled(enabled) => self.gates.set_enabled(now, *enabled),
-            Action::SetAdmin(states) => {
-                self.gates.advance(now);
-                self.gates.admin = *states;
+            Action::Configure(parameters) => self.gates.configure(gate_now, parameters.clone()),
+            Action::SetEnabled(enabled) => self.gates.set_enabled(gate_now, *enabled),
+            Action::SetAdmin(states) => self.gates.admin = *states,
+            Action::SetBack(to) => {
+                now = *to;
+                self.busy_until = self.busy_until.min(now);
+                self.gates.set_back(self.gate_now(now));
+                for bands in &mut self.guard_bands {
+                    bands.until = bands.until.min(now);
+                }
             }
+            Action::Occupy(ns) => self.busy_until = self.busy_until.max(now + ns),
+            Action::SetLinkSpeed(mbps) => self.mbps = *mbps,
+            Action::SetMargins(margins) => self.margins = *margins,
             Action::Arrive(frame) => {
-                self.gates.advance(now);
-                return self.arrive(now, number, *frame);
+                self.gates.advance(gate_now);
+                self.arrive(now, number, *frame);
+                return now;
             }
         }
-        self.timeline = self.gates.timeline(now, self.run.query_horizon);
+        self.gates.advance(self.gate_now(now));
+        self.timeline = self
+            .gates
+            .timeline(self.gate_now(now), self.run.query_horizon);
+        now
+    }
+
+    /// Sends what is to be sent at `now`, after `done` actions.
+    fn look(&mut self, now: u64, done: usize) {
+        self.looks.push((now, done));
+        self.gates.advance(self.gate_now(now));
+        if self.busy_until <= now {
+            self.dequeue(now);
+        }
+    }
+
+    /// The instant at which a frame's gate must be open if it is to start at `now`.
+    fn gate_now(&self, now: u64) -> u64 {
+        now.saturating_sub(self.margins.after_open.as_nanos())
     }
 
     fn arrive(&mut self, now: u64, number: usize, frame: Frame) {
@@ -102,26 +165,28 @@ impl ModelPort<'_> {
     }
 
     fn dequeue(&mut self, now: u64) {
+        let gate_now = self.gate_now(now);
         for class in TrafficClass::ALL.into_iter().rev() {
-            if self.gates.longest_window(class, now) == Window::Never {
+            if self.gates.longest_window(class, gate_now) == Window::Never {
                 self.drop_where(now, |frame| frame.class == class);
             }
-            if !states_at(&self.timeline, now).is_open(class) {
+            if !states_at(&self.timeline, gate_now).is_open(class) {
                 continue;
             }
-            let close = next_change(&self.timeline, class, now);
+            let close = next_change(&self.timeline, class, gate_now);
             for kind in 0..3 {
                 while let Some((number, frame)) = self.head(class, kind, now) {
                     if self.is_late(&frame, now) || self.never_sent(&frame, now).is_some() {
                         let queued = self.queued.len();
                         self.drop_where(now, |other| *other == frame);
                         assert!(self.queued.len() < queued);
-                    } else if close.is_none_or(|close| now + self.wire_time(&frame) <= close) {
+                    } else if close.is_none_or(|close| self.end(now, &frame) <= close) {
                         self.queued.retain(|(other, _)| *other != number);
                         self.departures.push((number, now));
                         self.busy_until = now + self.wire_time(&frame);
                         return;
                     } else {
+                        self.guard_bands[class.index()].hold_back(now, close);
                         break;
                     }
                 }
@@ -170,18 +235,24 @@ impl ModelPort<'_> {
     }
 
     fn never_sent(&self, frame: &Frame, now: u64) -> Option<DropCause> {
-        match self.gates.longest_window(frame.class, now) {
+        let margins = self.margins.after_open + self.margins.before_close;
+        match self.gates.longest_window(frame.class, self.gate_now(now)) {
             Window::Never => Some(DropCause::GateNeverOpens),
-            Window::Longest(window) if self.wire_time(frame) > window.as_nanos() => {
+            Window::Longest(window) if self.wire_time(frame) > (window - margins).as_nanos() => {
                 Some(DropCause::NeverFits)
             }
             _ => None,
         }
     }
 
+    /// What must not lie after the close of the gate.
+    fn end(&self, now: u64, frame: &Frame) -> u64 {
+        now + self.wire_time(frame) + self.margins.before_close.as_nanos()
+    }
+
     fn wire_time(&self, frame: &Frame) -> u64 {
         let bits = u64::from(frame.length.max(60) + self.run.overhead) * 8;
-        (bits * 1_000).div_ceil(u64::from(self.run.mbps))
+        (bits * 1_000).div_ceil(u64::from(self.mbps))
     }
 
     fn next_candidate(&self, now: u64) -> Option<u64> {
@@ -199,13 +270,17 @@ impl ModelPort<'_> {
         });
         let change = self
             .timeline
-            .get(first_after(&self.timeline, now))
-            .map(|(t, _)| *t);
+            .get(first_after(&self.timeline, self.gate_now(now)))
+            .map(|(t, _)| *t + self.margins.after_open.as_nanos());
         let candidates = launches
             .chain(expiries)
             .chain(change)
             .chain([self.busy_until]);
         candidates.filter(|t| *t > now).min()
+    }
+
+    pub fn guard_bands(&self, class: TrafficClass) -> GuardBands {
+        self.guard_bands[class.index()]
     }
 
     /// What the counters of a class must tell in the end.
