@@ -255,6 +255,26 @@ fn an_interrupted_capture_is_whole_and_the_next_one_can_begin() {
     })
     .unwrap();
 
+    // A client that is stopped does not keep others from it for ever.
+    let mut stopped = tsnctl(&daemon, &["capture", "-w", "/dev/null"]);
+    wait_until("a line of progress", BOUND, || {
+        stopped.stderr().contains(" missed\n")
+    })
+    .unwrap();
+    stopped.signal(Signal::SIGSTOP).unwrap();
+    wait_until("the next capture", BOUND, || {
+        let mut next = tsnctl(&daemon, &["capture", "-w", "-", "--count", "3"]);
+        next.wait(BOUND).unwrap().success()
+    })
+    .unwrap();
+    stopped.signal(Signal::SIGCONT).unwrap();
+    assert_eq!(stopped.wait(BOUND).unwrap().code(), Some(1));
+    assert!(
+        stopped.stderr().contains("tsnd ended the capture"),
+        "{}",
+        stopped.stderr()
+    );
+
     // What cannot be captured is said.
     for (option, value, expected) in [
         ("--pod", "nobody", "there is no pod `nobody`"),

@@ -196,7 +196,7 @@ fn the_worker_neither_allocates_nor_copies() {
     let calls = WORKER_CALLS.load(Ordering::Relaxed) - before;
     assert_eq!(calls, 0, "calls of the allocator for {} frames", 2 * FRAMES);
 
-    let (tap, reader) = capture(EVERYTHING, 64);
+    let (tap, mut reader) = capture(EVERYTHING, 64);
     commands.send(Command::Capture(Some(tap))).unwrap();
     exchange(&mut sender, &mut wire, WARM_UP, true);
     let before = WORKER_CALLS.load(Ordering::Relaxed);

@@ -8,7 +8,8 @@ use tsn_core::Launch;
 
 use crate::worker::capture::CaptureRecord;
 
-/// One line. The first is `start`; then `frame`s as they leave, and a `count` each second.
+/// One line. The first is `start`; then `frame`s as they leave, and a `count` each second and before the first frame
+/// that follows on missed ones. `end` is the last, if it is the daemon that ends the capture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CaptureLine<'a> {
@@ -18,6 +19,16 @@ pub enum CaptureLine<'a> {
     Frame(CapturedFrame<'a>),
     /// How many there were.
     Count(CaptureCount),
+    /// Why no more follow.
+    End(CaptureEnd),
+}
+
+/// Why the daemon ended a capture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct CaptureEnd {
+    /// For people.
+    pub reason: String,
 }
 
 /// What all frames have in common.

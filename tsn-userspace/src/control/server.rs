@@ -24,6 +24,7 @@ use crate::capture::stream::lines;
 use crate::config::{Configuration, GateParameters, Pod};
 use crate::metrics::{self, Moment};
 use crate::node::{CaptureRequest, Node, NodeError};
+use crate::worker::capture::capture as make_capture;
 
 /// The largest request body: a gate control list of 65536 entries fits.
 const MAX_BODY_BYTES: usize = 16 << 20;
@@ -222,7 +223,13 @@ async fn capture<B: Backend>(
     State(node): State<Shared<B>>,
     Query(request): Query<CaptureRequest>,
 ) -> Result<Response, NodeError> {
-    let (reader, start) = node.lock().await.start_capture(request)?;
+    let filter = node.lock().await.capture_filter(&request)?;
+    // Its memory is not made while others wait for the node.
+    let (tap, reader) =
+        tokio::task::spawn_blocking(move || make_capture(filter, request.snap_length))
+            .await
+            .map_err(|_| NodeError::WorkerSilent)?;
+    let start = node.lock().await.start_capture(tap, &reader)?;
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
     Ok((headers, Body::from_stream(lines(reader, start))).into_response())
 }

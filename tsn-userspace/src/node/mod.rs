@@ -18,7 +18,6 @@ use crate::config::{
 };
 use crate::control::api::{ClassStatus, GatesStatus, Stalls, Status, UplinkStatus};
 use crate::state::{State, StateFile};
-use crate::worker::capture::CaptureReader;
 use crate::worker::snapshot::Snapshot;
 use crate::worker::stall::StallLog;
 
@@ -117,8 +116,8 @@ pub struct Node<B: Backend> {
     worker_settings: WorkerSettings,
     clock_settings: ClockSettings,
     state_file: Option<StateFile>,
-    /// The reader of the latest capture; alive while somebody reads.
-    capture: Weak<CaptureReader>,
+    /// Alive while somebody reads the latest capture.
+    capture: Weak<()>,
     /// Whether the worker has the tap of it.
     capture_is_on: bool,
 }

@@ -16,8 +16,8 @@ const DIVERT_TIME: Duration = Duration::from_millis(20);
 impl<B: Backend> Node<B> {
     /// To be called about once a second.
     pub async fn housekeeping(&mut self) {
-        self.end_capture_without_reader();
         self.worker.free_retired();
+        self.end_capture_without_reader();
         self.follow_clock().await;
         // A lost netlink message must not leave the uplink dead.
         if let Ok(carrier) = has_carrier(&self.uplink.device) {

@@ -1,12 +1,13 @@
 //! Copies of the frames that leave, with when they left: the worker's end and the reader's.
 //!
-//! The records are made before the worker sees the tap. They go around in two lock-free queues, so that the worker
-//! neither allocates nor waits; a reader that is too slow misses frames, and they are counted.
+//! The records are made, and their memory touched, before the worker sees the tap. They go around in two wait-free rings,
+//! each with one producer and one consumer, so that the worker neither allocates nor waits; a reader that is too slow
+//! misses frames, and they are counted.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
-use crossbeam_queue::ArrayQueue;
+use rtrb::{Consumer, Producer, RingBuffer};
 use tsn_core::{Launch, TaiTime, TrafficClass};
 
 use super::pod::PodNames;
@@ -57,60 +58,84 @@ pub struct CaptureRecord {
     pub departure: TaiTime,
     /// Whether a stall of the worker touched it.
     pub stalled: bool,
-}
-
-#[derive(Debug)]
-struct Queues {
-    free: ArrayQueue<Box<CaptureRecord>>,
-    filled: ArrayQueue<Box<CaptureRecord>>,
-    missed: AtomicU64,
-    snap_length: usize,
+    /// How many frames had been missed when it was copied.
+    pub missed_before: u64,
 }
 
 /// The worker's end.
 #[derive(Debug)]
 pub struct CaptureTap {
-    queues: Arc<Queues>,
+    free: Consumer<Box<CaptureRecord>>,
+    filled: Producer<Box<CaptureRecord>>,
+    /// At first all records, then those of frames that were not sent: the worker cannot put them into `free`, which it
+    /// reads. Has room for all.
+    #[expect(
+        clippy::vec_box,
+        reason = "they go through the rings, where a move should be short"
+    )]
+    spare: Vec<Box<CaptureRecord>>,
+    missed: Arc<AtomicU64>,
     filter: CaptureFilter,
+    snap_length: usize,
 }
 
 /// The reader's end.
 #[derive(Debug)]
 pub struct CaptureReader {
-    queues: Arc<Queues>,
+    free: Producer<Box<CaptureRecord>>,
+    filled: Consumer<Box<CaptureRecord>>,
+    missed: Arc<AtomicU64>,
+    alive: Arc<()>,
 }
 
-/// Both ends, with room for the first `snap_length` bytes of each frame.
+/// Both ends, with room for the first `snap_length` bytes of each frame. Touches all that memory, up to 33 MB: not to be
+/// called where somebody waits.
 pub fn capture(filter: CaptureFilter, snap_length: usize) -> (CaptureTap, CaptureReader) {
-    let queues = Arc::new(Queues {
-        free: ArrayQueue::new(RECORDS),
-        filled: ArrayQueue::new(RECORDS),
-        missed: AtomicU64::new(0),
-        snap_length,
-    });
+    let (to_free, free) = RingBuffer::new(RECORDS);
+    let (mut to_filled, mut filled) = RingBuffer::new(RECORDS);
     let empty = || {
+        // Written to, so that the worker does not meet pages that are not there yet. Zeroes could be had without.
+        let mut bytes = vec![0xff; snap_length];
+        bytes.clear();
         Box::new(CaptureRecord {
-            bytes: Vec::with_capacity(snap_length),
+            bytes,
             length_bytes: 0,
             class: TrafficClass::ALL[0],
             launch: Launch::None,
             source: None,
             departure: TaiTime::from_nanos(0),
             stalled: false,
+            missed_before: 0,
         })
     };
-    while queues.free.push(empty()).is_ok() {}
+    // Once through the worker's ring, so that its own memory is touched too.
+    while to_filled.push(empty()).is_ok() {}
+    let mut spare = Vec::with_capacity(RECORDS);
+    while let Ok(record) = filled.pop() {
+        spare.push(record);
+    }
+    let missed = Arc::new(AtomicU64::new(0));
     let tap = CaptureTap {
-        queues: Arc::clone(&queues),
+        free,
+        filled: to_filled,
+        spare,
+        missed: Arc::clone(&missed),
         filter,
+        snap_length,
     };
-    (tap, CaptureReader { queues })
+    let reader = CaptureReader {
+        free: to_free,
+        filled,
+        missed,
+        alive: Arc::new(()),
+    };
+    (tap, reader)
 }
 
 impl CaptureTap {
     /// Copies a frame that is about to be handed over, if it is of interest and a record is free.
     pub fn copy(
-        &self,
+        &mut self,
         frame: &[u8],
         class: TrafficClass,
         launch: Launch,
@@ -120,50 +145,61 @@ impl CaptureTap {
         if !self.filter.admits(class, names) {
             return None;
         }
-        let Some(mut record) = self.queues.free.pop() else {
-            self.queues.missed.fetch_add(1, Ordering::Relaxed);
+        let Some(mut record) = self.spare.pop().or_else(|| self.free.pop().ok()) else {
+            self.missed.fetch_add(1, Ordering::Relaxed);
             return None;
         };
         record.bytes.clear();
-        let kept = frame.len().min(self.queues.snap_length);
+        let kept = frame.len().min(self.snap_length);
         record.bytes.extend_from_slice(&frame[..kept]);
         record.length_bytes = frame.len();
         record.class = class;
         record.launch = launch;
         record.source = source.map(|(names, stream)| (Arc::clone(names), stream));
+        record.missed_before = self.missed.load(Ordering::Relaxed);
         Some(record)
     }
 
     /// The frame has left.
-    pub fn departed(&self, mut record: Box<CaptureRecord>, departure: TaiTime, stalled: bool) {
+    pub fn departed(&mut self, mut record: Box<CaptureRecord>, departure: TaiTime, stalled: bool) {
         record.departure = departure;
         record.stalled = stalled;
         // There is a place for every record.
-        let _ = self.queues.filled.push(record);
+        let _ = self.filled.push(record);
+    }
+
+    /// How many bytes of each frame it keeps.
+    pub const fn snap_length(&self) -> usize {
+        self.snap_length
     }
 
     /// The frame was not sent after all.
-    pub fn discard(&self, mut record: Box<CaptureRecord>) {
+    pub fn discard(&mut self, mut record: Box<CaptureRecord>) {
         // Now, while the pod still has its names: later this might be the last to have them.
         record.source = None;
-        let _ = self.queues.free.push(record);
+        self.spare.push(record);
     }
 }
 
 impl CaptureReader {
     /// Hands the next frame to `read`; `None` when there is none yet.
-    pub fn read<T>(&self, read: impl FnOnce(&CaptureRecord) -> T) -> Option<T> {
-        let mut record = self.queues.filled.pop()?;
+    pub fn read<T>(&mut self, read: impl FnOnce(&CaptureRecord) -> T) -> Option<T> {
+        let mut record = self.filled.pop().ok()?;
         let result = read(&record);
         // The worker must not be the one to free them.
         record.source = None;
-        let _ = self.queues.free.push(record);
+        let _ = self.free.push(record);
         Some(result)
     }
 
     /// Frames for which no record was free, so far.
     pub fn missed(&self) -> u64 {
-        self.queues.missed.load(Ordering::Relaxed)
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Something that is gone when the reader is.
+    pub fn alive(&self) -> Weak<()> {
+        Arc::downgrade(&self.alive)
     }
 }
 
@@ -190,7 +226,7 @@ mod tests {
 
     #[test]
     fn what_the_worker_copies_the_reader_gets_once() {
-        let (tap, reader) = capture(ALL, 4);
+        let (mut tap, mut reader) = capture(ALL, 4);
         let launch = Launch::At(TaiTime::from_nanos(100));
         let record = tap
             .copy(b"frame", class(6), launch, Some((&names(), 1)))
@@ -215,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_sleeps_misses_frames_and_is_told_how_many() {
-        let (tap, reader) = capture(ALL, 64);
+        let (mut tap, mut reader) = capture(ALL, 64);
         for _ in 0..RECORDS + 3 {
             if let Some(record) = tap.copy(b"x", class(0), Launch::None, None) {
                 tap.departed(record, TaiTime::from_nanos(1), false);
@@ -227,7 +263,46 @@ mod tests {
             read += 1;
         }
         assert_eq!(read, RECORDS);
-        assert!(tap.copy(b"x", class(0), Launch::None, None).is_some());
+        let next = tap.copy(b"x", class(0), Launch::None, None).unwrap();
+        assert_eq!(next.missed_before, 3);
+    }
+
+    #[test]
+    fn records_of_frames_that_were_not_sent_are_used_again() {
+        let (mut tap, mut reader) = capture(ALL, 64);
+        let mut burst = Vec::new();
+        for _ in 0..RECORDS {
+            for _ in 0..3 {
+                burst.extend(tap.copy(b"x", class(0), Launch::None, Some((&names(), 0))));
+            }
+            for record in burst.drain(..) {
+                tap.discard(record);
+            }
+        }
+        assert_eq!(reader.missed(), 0);
+        assert!(reader.read(|_| ()).is_none());
+    }
+
+    /// Faults of this thread for which no file had to be read.
+    fn minor_faults() -> u64 {
+        let status = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let (_, fields) = status.rsplit_once(") ").unwrap();
+        fields.split(' ').nth(7).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn the_worker_finds_all_memory_there() {
+        const SNAP_LENGTH: usize = 4_096;
+        let (mut tap, _reader) = capture(ALL, SNAP_LENGTH);
+        let frame = [1; SNAP_LENGTH];
+        let before = minor_faults();
+        for _ in 0..RECORDS {
+            let record = tap.copy(&frame, class(0), Launch::None, None).unwrap();
+            tap.departed(record, TaiTime::from_nanos(1), false);
+        }
+        // A few are the test's own.
+        let faults = minor_faults() - before;
+        assert!(faults < 100, "{faults} page faults for {RECORDS} records");
     }
 
     #[test]

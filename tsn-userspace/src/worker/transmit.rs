@@ -91,7 +91,7 @@ impl<P: Port> Worker<P> {
     }
 
     fn join_burst(&mut self, departure: Departure<Held<P::Frame>>) {
-        let copy = self.capture.as_ref().and_then(|tap| {
+        let copy = self.capture.as_mut().and_then(|tap| {
             let (place, stream) = untag(departure.stream);
             let pod = self.places.get(place).and_then(|place| place.pod.as_ref());
             let source = pod.map(|pod| (pod.names(), stream));
@@ -160,7 +160,7 @@ impl<P: Port> Worker<P> {
                 // The ring is full of frames that the device cannot send.
                 self.uplink_state.dropped_ring_full += 1;
             }
-            if let (Some(tap), Some(copy)) = (&self.capture, decision.copy) {
+            if let (Some(tap), Some(copy)) = (&mut self.capture, decision.copy) {
                 tap.discard(copy);
             }
             return;
@@ -172,7 +172,7 @@ impl<P: Port> Worker<P> {
         }
         self.scheduler
             .departed(decision.class, end, decision.gate_close);
-        if let (Some(tap), Some(copy)) = (&self.capture, decision.copy) {
+        if let (Some(tap), Some(copy)) = (&mut self.capture, decision.copy) {
             tap.departed(copy, left, stalled);
         }
         let (place, stream) = untag(decision.stream);

@@ -210,6 +210,7 @@ impl Capture {
             }
             (CaptureLine::Frame(_), None) => bail!("tsnd sent a frame before the start line"),
             (CaptureLine::Count(count), _) => self.count.missed = count.missed,
+            (CaptureLine::End(end), _) => bail!("tsnd ended the capture: {}", end.reason),
         }
         Ok(())
     }
