@@ -283,28 +283,6 @@ mod tests {
         assert!(reader.read(|_| ()).is_none());
     }
 
-    /// Faults of this thread for which no file had to be read.
-    fn minor_faults() -> u64 {
-        let status = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-        let (_, fields) = status.rsplit_once(") ").unwrap();
-        fields.split(' ').nth(7).unwrap().parse().unwrap()
-    }
-
-    #[test]
-    fn the_worker_finds_all_memory_there() {
-        const SNAP_LENGTH: usize = 4_096;
-        let (mut tap, _reader) = capture(ALL, SNAP_LENGTH);
-        let frame = [1; SNAP_LENGTH];
-        let before = minor_faults();
-        for _ in 0..RECORDS {
-            let record = tap.copy(&frame, class(0), Launch::None, None).unwrap();
-            tap.departed(record, TaiTime::from_nanos(1), false);
-        }
-        // A few are the test's own.
-        let faults = minor_faults() - before;
-        assert!(faults < 100, "{faults} page faults for {RECORDS} records");
-    }
-
     #[test]
     fn the_filter_wants_all_that_it_names() {
         let admits = |filter: &CaptureFilter, number, source: Option<usize>| {
