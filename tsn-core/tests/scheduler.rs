@@ -392,3 +392,28 @@ fn a_clock_that_is_set_back_leaves_link_and_schedule_usable() {
     assert_eq!(scheduler.next_event(now), Some(at(500_100_000)));
     assert!(scheduler.dequeue(at(500_100_000)).is_some());
 }
+
+#[test]
+fn a_faster_link_lets_a_frame_go_that_was_held_back() {
+    let mut port = scheduler(4);
+    let change = port.configure(at(0), schedule(0, &[(0xff, 20_000), (0xf7, 20_000)]));
+    assert!(change.superseded.is_none());
+    port.enqueue(at(10_000), arrival(0, 1_514, Launch::None))
+        .unwrap();
+    assert_eq!(port.next_event(at(10_000)), Some(at(40_000)));
+    port.set_link_speed(LinkSpeed::from_mbps(10_000).unwrap());
+    assert_eq!(port.next_event(at(10_000)), Some(at(10_000)));
+}
+
+#[test]
+fn gates_that_are_set_back_forget_what_they_have_noted() {
+    let mut gates = Gates::new(GateStates(0xff));
+    let _ = gates.configure(at(0), schedule(0, &[(0, 20_000), (8, 20_000)]));
+    gates.set_enabled(at(5_000), false);
+    gates.set_enabled(at(5_000), true);
+    gates.advance(at(6_000));
+    assert_eq!(gates.states(at(8_000)), GateStates(0xff));
+    gates.set_back(at(7_000));
+    gates.advance(at(7_000));
+    assert_eq!(gates.states(at(7_000)), GateStates(0));
+}
