@@ -3,18 +3,31 @@
 mod common;
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{Read, Write},
-    process::{Child, Command, Output, Stdio},
-    sync::{Arc, Mutex},
+    num::NonZeroU16,
+    os::fd::OwnedFd,
+    os::unix::net::UnixListener,
+    path::Path,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    thread,
     time::Duration,
 };
 
 use common::{BOUND, Bed, Settings, VIDEO, traffic::Talker};
-use nix::pty::{OpenptyResult, Winsize, openpty};
+use nix::{
+    pty::{OpenptyResult, Winsize, openpty},
+    sys::{
+        signal::{Signal, kill},
+        termios::{Termios, tcgetattr},
+    },
+    unistd::Pid,
+};
 use tsn_tests::{
     clients::binary,
     daemon::Daemon,
+    scratch,
     wait::{wait_for, wait_until},
 };
 
@@ -84,26 +97,33 @@ fn one_view_shows_what_leaves_and_fits_its_width() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("no tsnd listens"));
 }
 
+const ROWS: NonZeroU16 = NonZeroU16::new(30).unwrap();
+const COLUMNS: NonZeroU16 = NonZeroU16::new(100).unwrap();
+
 /// A terminal with a `tsnctl watch` in it.
 struct Terminal {
     child: Child,
     keys: File,
-    shown: Arc<Mutex<Vec<u8>>>,
+    screen: Arc<Mutex<vt100::Parser>>,
+    /// The end of the child, and its settings before the child.
+    end: OwnedFd,
+    settings: Termios,
 }
 
 impl Terminal {
-    fn open(daemon: &Daemon) -> Self {
+    fn open(control: &Path) -> Self {
         let size = Winsize {
-            ws_row: 30,
-            ws_col: 100,
+            ws_row: ROWS.get(),
+            ws_col: COLUMNS.get(),
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
         let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
+        let settings = tcgetattr(&slave).unwrap();
         let end = || Stdio::from(slave.try_clone().unwrap());
         let child = Command::new(binary("tsnctl").unwrap())
             .arg("--control")
-            .arg(daemon.control.socket())
+            .arg(control)
             .args(["watch", "--interval", "100ms"])
             .env("TERM", "xterm-256color")
             .stdin(end())
@@ -112,29 +132,65 @@ impl Terminal {
             .spawn()
             .unwrap();
         let keys = File::from(master);
-        let shown = Arc::new(Mutex::new(Vec::new()));
-        std::thread::spawn({
-            let (mut output, shown) = (keys.try_clone().unwrap(), Arc::clone(&shown));
+        let screen = vt100::Parser::new(ROWS, COLUMNS, 0);
+        let screen = Arc::new(Mutex::new(screen));
+        thread::spawn({
+            let (mut output, screen) = (keys.try_clone().unwrap(), Arc::clone(&screen));
             move || {
                 let mut piece = [0; 4096];
                 // Ends with an error when the other end is closed.
                 while let Ok(length @ 1..) = output.read(&mut piece) {
-                    shown.lock().unwrap().extend_from_slice(&piece[..length]);
+                    screen.lock().unwrap().process(&piece[..length]);
                 }
             }
         });
-        Self { child, keys, shown }
+        Self {
+            child,
+            keys,
+            screen,
+            end: slave,
+            settings,
+        }
+    }
+
+    /// What is on the screen now.
+    fn shown(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
     }
 
     fn wait_shown(&self, text: &str) {
-        wait_until(&format!("`{text}` on the terminal"), BOUND, || {
-            String::from_utf8_lossy(&self.shown.lock().unwrap()).contains(text)
-        })
-        .unwrap();
+        let shown = wait_until(&format!("`{text}` on the terminal"), BOUND, || {
+            self.shown().contains(text)
+        });
+        shown.unwrap_or_else(|error| panic!("{error:#}; there is:\n{}", self.shown()));
+    }
+
+    fn wait_gone(&self, text: &str) {
+        let gone = wait_until(&format!("`{text}` gone from the terminal"), BOUND, || {
+            !self.shown().contains(text)
+        });
+        gone.unwrap_or_else(|error| panic!("{error:#}; there is:\n{}", self.shown()));
     }
 
     fn press(&mut self, keys: &[u8]) {
         self.keys.write_all(keys).unwrap();
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// Waits for the end of the child, and looks whether the terminal is as it was.
+    fn wait_restored(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        let status = wait_for("the end of tsnctl", BOUND, || child.try_wait().unwrap());
+        wait_until("the first screen", BOUND, || {
+            !self.screen.lock().unwrap().screen().alternate_screen()
+        })
+        .unwrap();
+        assert!(!self.screen.lock().unwrap().screen().hide_cursor());
+        assert_eq!(tcgetattr(&self.end).unwrap(), self.settings);
+        status.unwrap()
     }
 }
 
@@ -151,24 +207,104 @@ fn on_a_terminal_it_follows_the_daemon_through_a_restart_until_q() {
     let bed = Bed::new(1);
     let configuration = bed.configuration(&Settings::default());
     let daemon = bed.start(&configuration);
-    let mut terminal = Terminal::open(&daemon);
+    let mut terminal = Terminal::open(daemon.control.socket());
     terminal.wait_shown("pod1/timed");
+    terminal.wait_shown("best-effort");
     terminal.press(b"\r");
     terminal.wait_shown("kernel programs: ");
+    terminal.wait_gone("best-effort");
     daemon.terminate().unwrap();
     terminal.wait_shown("no answer, trying again: ");
     terminal.press(b"\x1b");
     terminal.wait_shown("best-effort");
-    terminal.shown.lock().unwrap().clear();
     let daemon = bed.start(&configuration);
-    // Only what has changed is drawn: the header is where the message was.
+    terminal.wait_gone("no answer");
     terminal.wait_shown("clock ");
+    assert_ne!(tcgetattr(&terminal.end).unwrap(), terminal.settings);
     terminal.press(b"q");
-    let status = wait_for("the end of tsnctl", BOUND, || {
-        terminal.child.try_wait().unwrap()
-    });
-    assert!(status.unwrap().success());
-    // The terminal is as it was.
-    terminal.wait_shown("\x1b[?1049l");
+    assert!(terminal.wait_restored().success());
     daemon.terminate().unwrap();
+}
+
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was() {
+    let home = scratch::directory("watch").unwrap();
+    for signal in [
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+    ] {
+        let mut terminal = Terminal::open(&home.path().join("no.sock"));
+        terminal.wait_shown("no tsnd listens");
+        terminal.signal(signal);
+        let status = terminal.wait_restored();
+        assert!(status.success(), "{signal}: {status}");
+    }
+}
+
+/// Answers looks with one that was written down. `asked` is told of each; an answer waits for `may_answer`.
+fn answer_looks(
+    listener: &UnixListener,
+    asked: &mpsc::Sender<()>,
+    may_answer: &mpsc::Receiver<()>,
+) {
+    let look = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tsn-userspace/src/bin/tsnctl/watch/golden/after.json"
+    );
+    let look: serde_json::Value = serde_json::from_slice(&fs::read(look).unwrap()).unwrap();
+    'connections: for connection in listener.incoming() {
+        let mut connection = connection.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            if connection.read_exact(&mut byte).is_err() {
+                continue 'connections; // whoever asked has given up
+            }
+            request.push(byte[0]);
+        }
+        let body = if request.starts_with(b"GET /v1/status") {
+            // Both end with the test.
+            if asked.send(()).is_err() || may_answer.recv().is_err() {
+                return;
+            }
+            look["status"].to_string()
+        } else {
+            look["pods"].to_string()
+        };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        // Fails if nobody waits for it any more.
+        let _ = connection.write_all((head + &body).as_bytes());
+    }
+}
+
+#[test]
+fn a_pause_is_no_time_without_an_answer() {
+    let home = scratch::directory("watch").unwrap();
+    let control = home.path().join("control.sock");
+    let listener = UnixListener::bind(&control).unwrap();
+    let (asked, was_asked) = mpsc::channel();
+    let (answer, may_answer) = mpsc::channel();
+    thread::spawn(move || answer_looks(&listener, &asked, &may_answer));
+    let mut terminal = Terminal::open(&control);
+    was_asked.recv_timeout(BOUND).unwrap();
+    answer.send(()).unwrap();
+    terminal.wait_shown("camera/video");
+
+    // It pauses with a question under way, for longer than an answer may take.
+    was_asked.recv_timeout(BOUND).unwrap();
+    terminal.press(b"p");
+    terminal.wait_shown("PAUSED");
+    thread::sleep(Duration::from_millis(3_200));
+    answer.send(()).unwrap();
+    terminal.press(b"p");
+    was_asked.recv_timeout(BOUND).unwrap();
+    let shown = terminal.shown();
+    assert!(!shown.contains("no answer"), "{shown}");
+    answer.send(()).unwrap();
+    was_asked.recv_timeout(BOUND).unwrap();
+    terminal.wait_gone("PAUSED");
+    terminal.press(b"q");
+    assert!(terminal.wait_restored().success());
 }

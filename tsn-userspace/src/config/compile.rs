@@ -10,8 +10,10 @@ use tsn_core::{
 pub(super) use pod::pod_in;
 pub use pod::{CompiledPod, Treatment, compile_pod};
 
+use super::names::{check_device_name, check_name};
 use super::{
-    ClassReference, ConfigurationError, Faults, GateParameters, GateStatesValue, Uplink, uplink,
+    ClassReference, ConfigurationError, Faults, GateParameters, GateStatesValue, Uplink, printable,
+    uplink,
 };
 
 /// An uplink as the worker takes it.
@@ -114,16 +116,21 @@ pub(super) fn compile_classes(
     for (index, class) in uplink.traffic_classes.iter().enumerate() {
         let place = format!("{place}.traffic-classes[{index}]");
         if let Some(name) = &class.name {
-            if name.is_empty() || name.bytes().all(|b| b.is_ascii_digit()) {
+            let place = format!("{place}.name");
+            check_name(&place, name, faults);
+            if !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()) {
                 faults.add(
-                    format!("{place}.name"),
+                    &place,
                     format!("`{name}` could be taken for a number; give a name with a letter"),
                 );
             }
             if names.iter().flatten().any(|taken| taken == name) {
                 faults.add(
-                    format!("{place}.name"),
-                    format!("`{name}` names two classes; names are unique on an uplink"),
+                    place,
+                    format!(
+                        "`{}` names two classes; names are unique on an uplink",
+                        printable(name)
+                    ),
                 );
             }
         }
@@ -248,15 +255,6 @@ fn reason_of(error: &ScheduleError) -> String {
     }
 }
 
-fn check_device_name(place: &str, name: &str, faults: &mut Faults) {
-    if !(1..=15).contains(&name.len()) || name.contains(['/', '\0', ' ']) {
-        faults.add(
-            place,
-            format!("`{name}` is no device name; 1 to 15 characters, such as eth0"),
-        );
-    }
-}
-
 fn resolve(
     place: &str,
     class: &ClassReference,
@@ -269,7 +267,8 @@ fn resolve(
         faults.add(
             place,
             format!(
-                "there is no traffic class `{class}`; 0 to 7, or one of [{}]",
+                "there is no traffic class `{}`; 0 to 7, or one of [{}]",
+                printable(&class.to_string()),
                 known.join(", ")
             ),
         );

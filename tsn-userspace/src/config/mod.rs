@@ -6,6 +6,7 @@
 mod compile;
 mod faults;
 mod locate;
+mod names;
 mod pod;
 mod text;
 mod units;
@@ -20,6 +21,7 @@ pub use compile::{
 };
 pub use faults::{ConfigurationError, Faults};
 pub use locate::{Position, Positions};
+pub use names::printable;
 pub use pod::{LateAction, LaunchTimeUse, Match, Pod, PortRange, StreamSelection};
 pub use text::{FileError, TextError};
 pub use units::{BaseTime, ClassReference, CycleTimeSetting, GateStatesValue, Interval};
@@ -169,7 +171,7 @@ impl Configuration {
                     format!("{place}.name"),
                     format!(
                         "`{}` is taken by an earlier pod; names are unique on a node",
-                        pod.name
+                        printable(&pod.name)
                     ),
                 );
             }

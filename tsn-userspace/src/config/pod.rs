@@ -39,7 +39,7 @@ const fn frame_quota() -> u32 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StreamSelection {
-    /// Unique in the pod; a label of the metrics.
+    /// 1 to 63 printable characters, unique in the pod; a label of the metrics.
     pub name: String,
     /// All the fields given must match; an empty set matches everything.
     #[serde(rename = "match")]

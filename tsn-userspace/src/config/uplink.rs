@@ -9,7 +9,7 @@ use super::{BaseTime, CycleTimeSetting, GateStatesValue, Interval};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Uplink {
-    /// Name of the network device, such as `eth0`.
+    /// Name of the network device, such as `eth0`: 1 to 15 characters, without `/`, `:` and spaces.
     pub device: String,
     /// Link speed in Mb/s; read from the device when absent.
     pub link_speed: Option<u32>,
@@ -56,7 +56,7 @@ const fn lead_probes() -> u32 {
 pub struct TrafficClassSettings {
     /// 0 to 7; 7 has the highest priority.
     pub number: u8,
-    /// A name to use instead of the number; unique on the uplink.
+    /// A name to use instead of the number: 1 to 63 printable characters, not only digits; unique on the uplink.
     pub name: Option<String>,
     /// The longest service data unit in bytes, without Ethernet header and FCS (`queue-max-sdu`); 0 or absent: the MTU.
     #[serde(default)]

@@ -3,7 +3,8 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::model::{Figures, Gate, Plan, Row};
-use super::words::{duration, percent, printable, signed_duration, truncated};
+use super::words::{duration, percent, signed_duration, truncated};
+use crate::config::printable;
 
 /// What the columns of [`cells`] are called.
 pub const HEADINGS: [&str; 6] = [

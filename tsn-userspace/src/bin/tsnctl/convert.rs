@@ -133,7 +133,7 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
         document: (!refused).then_some(target.document),
         not_carried,
     };
-    context.print(&answer, |answer| {
+    context.print_as_it_is(&answer, |answer| {
         Ok(answer.document.clone().unwrap_or_default())
     })?;
     Ok(if refused {

@@ -5,12 +5,13 @@ mod capture;
 mod check;
 mod convert;
 mod doctor;
+mod drops;
 mod plan;
 mod pods;
 mod status;
 mod watch;
 
-use std::fmt::Write;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use hyper::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tsn_userspace::config::printable;
 use tsn_userspace::control::client::request;
 
 /// Speaks to tsnd: applies a configuration while traffic runs, and shows what the daemon does.
@@ -100,8 +102,18 @@ enum Command {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode> {
-    let Arguments { context, command } = Arguments::parse();
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(status) => status,
+        Err(error) => {
+            // What cannot be said is told by the status alone.
+            let _ = writeln!(std::io::stderr(), "{}", shown(&format!("Error: {error:?}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(Arguments { context, command }: Arguments) -> Result<ExitCode> {
     match command {
         Command::Apply(options) => apply::run(options, &context).await?,
         Command::Check(options) => return check::run(options, &context).await,
@@ -122,13 +134,21 @@ impl Context {
         request(&self.control, Method::GET, path, Vec::new()).await
     }
 
-    /// Writes an answer as the user wants it.
+    /// Writes an answer as the user wants it; what is in a text for people cannot steer their terminal.
     fn print<T: Serialize>(
         &self,
         answer: &T,
         text: impl Fn(&T) -> Result<String, std::fmt::Error>,
     ) -> Result<()> {
-        use std::io::Write as _;
+        self.print_as_it_is(answer, |answer| text(answer).map(|text| shown(&text)))
+    }
+
+    /// The same for a text that is a document, or that has its own colours and has seen to its names.
+    fn print_as_it_is<T: Serialize>(
+        &self,
+        answer: &T,
+        text: impl Fn(&T) -> Result<String, std::fmt::Error>,
+    ) -> Result<()> {
         let text = match self.output {
             Output::Text => text(answer)?,
             Output::Json => serde_json::to_string_pretty(answer)? + "\n",
@@ -142,22 +162,21 @@ impl Context {
     }
 }
 
-fn write_drops(
-    text: &mut String,
-    drops: &std::collections::BTreeMap<String, u64>,
-) -> Result<(), std::fmt::Error> {
-    let named: Vec<String> = drops
-        .iter()
-        .filter(|(_, n)| **n > 0)
-        .map(|(cause, n)| format!("{n} {cause}"))
-        .collect();
-    writeln!(
-        text,
-        "{}",
-        if named.is_empty() {
-            "none".to_owned()
-        } else {
-            named.join(", ")
-        }
-    )
+/// Lines of text as a terminal may get them. The daemon may be older and have names that this one would refuse.
+fn shown(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(printable).collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_stay_and_what_steers_a_terminal_does_not() {
+        assert_eq!(
+            shown("a│b\n\u{1b}[2J\r\u{9b}1m\n"),
+            "a│b\n\u{fffd}[2J\u{fffd}\u{fffd}1m\n"
+        );
+    }
 }

@@ -122,7 +122,7 @@ pub async fn run(options: Options, context: &Context) -> Result<()> {
                 && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
         }
     };
-    context.print(&plan, |plan| Ok(terminal::render(plan, width, colour)))
+    context.print_as_it_is(&plan, |plan| Ok(terminal::render(plan, width, colour)))
 }
 
 /// What the file does not tell: from the daemon or the device, or as usual.

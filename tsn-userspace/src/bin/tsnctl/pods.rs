@@ -5,7 +5,8 @@ use std::fmt::Write;
 use anyhow::Result;
 use tsn_userspace::control::api::PodStatus;
 
-use crate::{Context, write_drops};
+use crate::Context;
+use crate::drops::listed;
 
 /// Asks the daemon, and shows them.
 pub async fn run(context: &Context) -> Result<()> {
@@ -27,14 +28,14 @@ fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
             status.pod.interface,
             status.pod.netns.display()
         )?;
-        write!(
+        writeln!(
             text,
-            "  received {}, waiting {}, dropped: ",
-            status.received, status.waiting
+            "  received {}, waiting {}, dropped: {}",
+            status.received,
+            status.waiting,
+            listed(&status.drops)
         )?;
-        write_drops(&mut text, &status.drops)?;
-        write!(text, "  kernel: ")?;
-        write_drops(&mut text, &status.kernel)?;
+        writeln!(text, "  kernel: {}", listed(&status.kernel))?;
         for (stream, selection) in status.streams.iter().zip(&status.pod.streams) {
             let errors = &stream.launch_errors;
             let mean_ns = errors

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use anyhow::Result;
 use tsn_userspace::control::api::Status;
 
-use crate::{Context, write_drops};
+use crate::Context;
+use crate::drops::listed;
 
 /// Asks the daemon, and shows it.
 pub async fn run(context: &Context) -> Result<()> {
@@ -66,19 +67,18 @@ fn status_text(status: &Status) -> Result<String, std::fmt::Error> {
     )?;
     for class in &status.classes {
         let name = class.name.as_deref().unwrap_or("");
-        write!(
+        writeln!(
             text,
-            "{} {name:<12} {:>10} {:>10} {:>10} {:>10} {:>10}  ",
+            "{} {name:<12} {:>10} {:>10} {:>10} {:>10} {:>10}  {}",
             class.number,
             class.received,
             class.sent,
             class.sent_late,
             class.queued,
-            class.transmission_overruns
+            class.transmission_overruns,
+            listed(&class.drops)
         )?;
-        write_drops(&mut text, &class.drops)?;
     }
-    write!(text, "uplink drops: ")?;
-    write_drops(&mut text, &uplink.drops)?;
+    writeln!(text, "uplink drops: {}", listed(&uplink.drops))?;
     Ok(text)
 }

@@ -4,8 +4,9 @@ use tsn_common::{MAX_RULES, Rule, RuleFields};
 use tsn_core::{LateAction as CoreLateAction, LatePolicy, TrafficClass};
 use tsn_port::PodAttachment;
 
-use super::super::{ConfigurationError, Faults, LateAction, LaunchTimeUse, Match, Pod};
-use super::{check_device_name, resolve};
+use super::super::names::{check_device_name, check_name};
+use super::super::{ConfigurationError, Faults, LateAction, LaunchTimeUse, Match, Pod, printable};
+use super::resolve;
 
 /// How frames of one stream are treated.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +61,7 @@ pub fn pod_in(
             format!("{place}.name"),
             format!(
                 "`{}`; 1 to 63 letters, digits, `-`, `_` and `.`, not beginning with `.`",
-                pod.name
+                printable(&pod.name)
             ),
         );
     }
@@ -69,7 +70,7 @@ pub fn pod_in(
             format!("{place}.netns"),
             format!(
                 "`{}` is no absolute path; such as /var/run/netns/pod1",
-                pod.netns.display()
+                printable(&pod.netns.to_string_lossy())
             ),
         );
     }
@@ -90,12 +91,13 @@ pub fn pod_in(
     let mut treatments = Vec::with_capacity(pod.streams.len());
     for (index, stream) in pod.streams.iter().enumerate() {
         let place = format!("{place}.streams[{index}]");
-        if stream.name.is_empty() || pod.streams[..index].iter().any(|s| s.name == stream.name) {
+        check_name(&format!("{place}.name"), &stream.name, faults);
+        if pod.streams[..index].iter().any(|s| s.name == stream.name) {
             faults.add(
                 format!("{place}.name"),
                 format!(
-                    "`{}` is empty or taken; names are unique in a pod",
-                    stream.name
+                    "`{}` names two streams; names are unique in a pod",
+                    printable(&stream.name)
                 ),
             );
         }

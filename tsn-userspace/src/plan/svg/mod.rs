@@ -9,7 +9,8 @@ use super::axis::Axis;
 use super::model::{Plan, SpanKind};
 use super::strip::{GUARD_BAND, MARGIN};
 use super::table::{HEADINGS, NEVER_OPENS, cells, class};
-use super::words::{heading, printable, truncated, wrapped};
+use super::words::{heading, truncated, wrapped};
+use crate::config::printable;
 
 /// The height of a row, and of the bar in it.
 const ROW: f64 = 34.0;

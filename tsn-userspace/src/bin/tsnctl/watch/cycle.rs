@@ -61,7 +61,7 @@ impl Cycle {
     pub fn parts(&self, class: TrafficClass, parts: usize) -> impl Iterator<Item = Part> {
         let at = move |part: usize| {
             let offset_ns = u128::from(self.length_ns) * part as u128 / parts as u128;
-            TaiTime::from_nanos(self.start_ns + offset_ns as u64)
+            TaiTime::from_nanos(self.start_ns.saturating_add(offset_ns as u64))
         };
         (0..parts).map(move |part| {
             let changes = self.gates.next_change(class, at(part));
@@ -103,6 +103,7 @@ fn in_cycle(since_base_ns: u64, cycle_time: Option<CycleTime>, length_ns: u64) -
 mod tests {
     use super::*;
     use crate::watch::samples::after;
+    use tsn_userspace::config::BaseTime;
 
     const CLASS_7: TrafficClass = TrafficClass::ALL[7];
 
@@ -129,6 +130,16 @@ mod tests {
         assert_eq!(cycle.starts_in_ns, Some(5_000_000_000 - 300_000));
         assert_eq!(cycle.position_in(10), None);
         assert_eq!(cycle.parts(CLASS_7, 10).next(), Some(Part::Open));
+    }
+
+    #[test]
+    fn a_list_at_the_end_of_time_is_a_picture_too() {
+        let mut status = after().status;
+        status.gates.parameters.admin_base_time = BaseTime::from_ns(u64::MAX - 7);
+        status.gates.config_change_time_ns = Some(u64::MAX - 7);
+        let cycle = Cycle::of(&status).unwrap();
+        assert_eq!(cycle.position_in(10), None);
+        assert_eq!(cycle.parts(CLASS_7, 10).count(), 10);
     }
 
     #[test]

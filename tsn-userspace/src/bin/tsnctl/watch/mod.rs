@@ -7,14 +7,16 @@ mod model;
 mod samples;
 mod view;
 
+use std::future::poll_fn;
 use std::io::IsTerminal;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tsn_userspace::config::Interval;
@@ -64,8 +66,10 @@ pub async fn run(options: Options, context: &Context) -> Result<()> {
         std::io::stdout().is_terminal(),
         "standard output is no terminal; `tsnctl watch --once` prints one view"
     );
+    // Before the terminal is changed, or a signal in between would leave it so.
+    let signals = ending_signals()?;
     let terminal = ratatui::try_init().context("the terminal cannot be used")?;
-    let ended = follow(terminal, context, interval).await;
+    let ended = follow(terminal, signals, context, interval).await;
     ratatui::restore();
     ended
 }
@@ -94,11 +98,14 @@ async fn print_once(context: &Context, interval: Duration, width: Option<u16>) -
     })
 }
 
-async fn follow(mut terminal: DefaultTerminal, context: &Context, period: Duration) -> Result<()> {
+async fn follow(
+    mut terminal: DefaultTerminal,
+    mut signals: [Signal; 4],
+    context: &Context,
+    period: Duration,
+) -> Result<()> {
     let (mut model, mut look) = (Model::default(), Look::default());
     let mut events = terminal_events();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
     // Not begun anew with each key, or a busy hand would keep the figures from coming.
     let mut answer = pin!(look_after(Duration::ZERO, context));
     while !look.quit {
@@ -110,10 +117,16 @@ async fn follow(mut terminal: DefaultTerminal, context: &Context, period: Durati
             frame.render_widget(view, frame.area());
         })?;
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = hang_up.recv() => break,
+            () = any_of(&mut signals) => break,
             event = events.recv() => match event {
-                Some(Event::Key(key)) if key.kind == KeyEventKind::Press => look.press(key, &model),
+                Some(Event::Key(key)) if key.kind == KeyEventKind::Press => {
+                    let was_paused = look.paused;
+                    look.press(key, &model);
+                    if was_paused && !look.paused {
+                        // The pause would count as time in which the daemon has not answered.
+                        answer.set(look_after(Duration::ZERO, context));
+                    }
+                }
                 // A new size is drawn at once.
                 Some(_) => {}
                 None => break,
@@ -128,6 +141,29 @@ async fn follow(mut terminal: DefaultTerminal, context: &Context, period: Durati
         }
     }
     Ok(())
+}
+
+/// What ends it from outside.
+fn ending_signals() -> Result<[Signal; 4]> {
+    let signals = [
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::quit())?,
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::hangup())?,
+    ];
+    Ok(signals)
+}
+
+async fn any_of(signals: &mut [Signal]) {
+    poll_fn(|context| {
+        let mut signals = signals.iter_mut();
+        if signals.any(|signal| signal.poll_recv(context).is_ready()) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 async fn look_after(pause: Duration, context: &Context) -> Result<Sample> {

@@ -1,7 +1,5 @@
 //! Two looks at the daemon become rates; counters become what people compare.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use tsn_userspace::control::api::{ClassStatus, PodStatus, Status, StreamStatus};
 use tsn_userspace::worker::histogram::{BOUNDS_NS, LaunchErrors};
@@ -184,14 +182,6 @@ pub fn quantile(errors: &LaunchErrors, percent: u64) -> Option<Estimate> {
         return Some(estimate);
     }
     None
-}
-
-/// The causes that have counted anything, such as `3 late`.
-pub fn named(drops: &BTreeMap<String, u64>) -> Vec<String> {
-    let named = drops.iter().filter(|(_, frames)| **frames > 0);
-    named
-        .map(|(cause, frames)| format!("{frames} {cause}"))
-        .collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use ratatui::style::{Color, Style};
 use ratatui::text::Line;
 
 use super::text::{Column, count, flow, number, rate, row, text, title};
-use crate::watch::model::{ClassRow, Model, named};
+use crate::drops::named;
+use crate::watch::model::{ClassRow, Model};
 
 /// The columns, and from which width of the terminal on they are shown.
 const COLUMNS: [(Column, usize); 9] = [

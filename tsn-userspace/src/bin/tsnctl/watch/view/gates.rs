@@ -70,8 +70,9 @@ pub fn lines(status: &Status, width: usize, height: usize) -> Vec<Line<'static>>
         return lines;
     }
     lines.extend(classes.into_iter().map(|(class, label)| {
-        let label = cut(label, LABEL - 1);
-        let mut spans = vec![Span::raw(format!("{label:<LABEL$}"))];
+        let label = Span::raw(cut(label, LABEL - 1));
+        let blank = Span::raw(" ".repeat(LABEL - label.width()));
+        let mut spans = vec![label, blank];
         spans.extend(cycle.parts(class, parts).map(|part| match part {
             Part::Open => Span::styled("█", Style::new().fg(Color::Green)),
             Part::Changing => Span::styled("▒", Style::new().fg(Color::Green)),

@@ -52,7 +52,7 @@ pub fn lines(model: &Model, status: &Status, width: usize) -> Vec<Line<'static>>
         SyncState::Holdover => "HOLDOVER",
         SyncState::Lost => "LOST",
     };
-    let max_error_ns = clock.max_error_us.unsigned_abs() * 1_000;
+    let max_error_ns = clock.max_error_us.unsigned_abs().saturating_mul(1_000);
     let segments = [
         format!(
             "clock {state} offset {} max error {} TAI-UTC {}s",

@@ -5,8 +5,9 @@ use tsn_userspace::worker::histogram::{BOUNDS_NS, LaunchErrors};
 
 use super::streams;
 use super::text::{alarm, bar, count, error, flow, rate, title};
+use crate::drops::named;
 use crate::watch::keys::Look;
-use crate::watch::model::{Model, named};
+use crate::watch::model::Model;
 
 /// Width of a bucket's bound and its number of frames.
 const LABEL: usize = 22;

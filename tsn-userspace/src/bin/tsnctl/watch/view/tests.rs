@@ -103,6 +103,38 @@ fn a_daemon_that_is_away_is_said_over_what_was_known() {
 }
 
 #[test]
+fn an_error_beyond_measure_is_shown() {
+    let mut sample = crate::watch::samples::after();
+    sample.status.clock.max_error_us = i64::MAX;
+    let mut model = Model::default();
+    model.add(sample);
+    let view = drawn(&model, &Look::default(), 60, 20);
+    assert!(view.contains("max error 18446744073.71s"), "{view}");
+}
+
+#[test]
+fn wide_names_stay_in_their_columns() {
+    let mut sample = crate::watch::samples::after();
+    for class in &mut sample.status.classes {
+        class.name = Some("传送带控制传送带".to_owned());
+    }
+    let mut model = Model::default();
+    model.add(sample);
+    let view = View {
+        model: &model,
+        look: &Look::default(),
+    };
+    let wide = view.lines(60, 50).into_iter();
+    let wide: Vec<Line<'_>> = wide
+        .filter(|line| line.to_string().contains('传'))
+        .collect();
+    assert_eq!(wide.len(), 3, "{wide:?}");
+    for line in wide {
+        assert!(line.width() <= 60, "{line}");
+    }
+}
+
+#[test]
 fn pods_that_are_not_attached_are_named_with_the_reason_but_not_all_of_them() {
     let waiting = |pods: usize| {
         let mut sample = crate::watch::samples::after();

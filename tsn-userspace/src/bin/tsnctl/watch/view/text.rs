@@ -2,6 +2,7 @@
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::watch::model::Estimate;
 
@@ -109,24 +110,29 @@ pub const fn text(title: &'static str, width: usize) -> Column {
 /// A row of a table: what is too long is cut, with `…`.
 pub fn row(cells: impl IntoIterator<Item = (Column, String)>) -> String {
     let cells = cells.into_iter().map(|(column, cell)| {
-        let width = column.width;
-        let cell = cut(cell, width);
+        let cell = cut(cell, column.width);
+        let blank = " ".repeat(column.width.saturating_sub(cell.width()));
         if column.left {
-            format!("{cell:<width$}")
+            cell + &blank
         } else {
-            format!("{cell:>width$}")
+            blank + &cell
         }
     });
     cells.collect::<Vec<_>>().join(" ").trim_end().to_owned()
 }
 
-/// Not longer than `width`.
+/// Takes no more than `width` columns of a terminal.
 pub fn cut(text: String, width: usize) -> String {
-    if text.chars().count() <= width {
+    if text.width() <= width {
         return text;
     }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    kept + "…"
+    let mut left = width.saturating_sub(1);
+    let fits = |c: &char| {
+        let rest = left.checked_sub(c.width().unwrap_or(1));
+        left = rest.unwrap_or(0);
+        rest.is_some()
+    };
+    text.chars().take_while(fits).collect::<String>() + "…"
 }
 
 /// Puts segments into as few lines as they fit, never breaking one.
@@ -134,10 +140,7 @@ pub fn flow(segments: &[String], separator: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for segment in segments {
         match lines.last_mut() {
-            Some(line)
-                if line.chars().count() + separator.chars().count() + segment.chars().count()
-                    <= width =>
-            {
+            Some(line) if line.width() + separator.width() + segment.width() <= width => {
                 line.push_str(separator);
                 line.push_str(segment);
             }
@@ -192,5 +195,20 @@ mod tests {
     fn segments_flow_and_long_ones_are_cut() {
         let segments = ["one".to_owned(), "two".to_owned(), "threefour".to_owned()];
         assert_eq!(flow(&segments, ", ", 8), ["one, two", "threefo…"]);
+    }
+
+    #[test]
+    fn what_takes_two_columns_is_counted_as_two() {
+        assert_eq!(cut("传送带控制".to_owned(), 10), "传送带控制");
+        assert_eq!(cut("传送带控制".to_owned(), 9), "传送带控…");
+        assert_eq!(cut("传送带控制".to_owned(), 8), "传送带…");
+        assert_eq!(cut("e\u{301}e\u{301}".to_owned(), 2), "e\u{301}e\u{301}");
+        let cells = [
+            (text("", 6), "带".to_owned()),
+            (number("", 3), "1".to_owned()),
+        ];
+        assert_eq!(row(cells), "带       1");
+        let segments = ["传送".to_owned(), "带控".to_owned()];
+        assert_eq!(flow(&segments, " ", 8), segments);
     }
 }
