@@ -165,6 +165,8 @@ codes! {
         CpuRcuCallbacks = "cpu-rcu-callbacks" Note,
         /// Other threads ran on the worker's core.
         CpuCompetitors = "cpu-competitors" Warning,
+        /// It cannot be seen whether other threads ran on the worker's core.
+        CpuThreadsUnseen = "cpu-threads-unseen" Note,
         /// Devices interrupt the worker's core.
         CpuInterrupts = "cpu-interrupts" Warning,
         /// The core changes its frequency.
@@ -179,8 +181,10 @@ codes! {
         RealtimeThrottling = "realtime-throttling" Warning,
         /// The kernel's fair server takes the core from real-time threads (6.12 and later).
         FairServer = "fair-server" Warning,
-        /// The hypervisor took the core away.
+        /// The hypervisor takes the core away.
         CpuStolen = "cpu-stolen" Warning,
+        /// The hypervisor took the core away at some time since the boot.
+        CpuStolenBefore = "cpu-stolen-before" Note,
         /// The daemon counted stalls that touched frames.
         Stalls = "stalls" Warning,
     }

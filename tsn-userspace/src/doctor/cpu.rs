@@ -1,17 +1,15 @@
 //! The worker's core.
 
+use super::competitors::{self, Watched};
 use super::kernel::version;
-use super::machine::cpu_list;
 use super::processes::Worker;
-use super::{Code, Findings, Machine, Subject, competitors};
+use super::{Code, Findings, Machine, Subject, interrupts};
 use crate::config::PollMode;
 
 /// Idle states that take longer to leave than this, in microseconds, are deep.
 const DEEP_IDLE_US: i64 = 20;
 /// The kernel version that has the fair server in place of real-time throttling.
 const FAIR_SERVER_SINCE: (u32, u32) = (6, 12);
-/// A tick of the process accounting in /proc/stat (`USER_HZ` is 100 on every architecture that matters here).
-const ACCOUNTING_TICK_MS: u64 = 10;
 
 pub(super) fn examine(
     machine: &Machine,
@@ -48,15 +46,17 @@ pub(super) fn examine(
         return;
     }
     findings.fine(Code::CpuUnknown, format!("the worker's core is {cpu}"));
-    isolation(machine, cpu, findings);
-    competitors::examine(machine, cpu, worker, findings);
+    let realtime = worker.is_realtime(subject);
+    let isolated = isolation(machine, cpu, realtime, findings);
+    let watched = competitors::examine(machine, subject, cpu, worker, findings);
+    interrupts::examine(machine, cpu, findings);
     frequency(machine, cpu, findings);
     idle(machine, subject, cpu, findings);
     sibling(machine, cpu, findings);
-    if worker.is_realtime(subject) {
-        throttling(machine, cpu, findings);
+    if realtime {
+        throttling(machine, cpu, isolated && watched.quiet, findings);
     }
-    stolen(machine, cpu, findings);
+    stolen(cpu, &watched, findings);
 }
 
 fn stalls(subject: &Subject, findings: &mut Findings) {
@@ -83,7 +83,8 @@ fn stalls(subject: &Subject, findings: &mut Findings) {
     }
 }
 
-fn isolation(machine: &Machine, cpu: usize, findings: &mut Findings) {
+/// Tells whether the core is isolated.
+fn isolation(machine: &Machine, cpu: usize, realtime: bool, findings: &mut Findings) -> bool {
     let isolated = [
         "/sys/devices/system/cpu/isolated",
         "/sys/fs/cgroup/cpuset.cpus.isolated",
@@ -97,7 +98,12 @@ fn isolation(machine: &Machine, cpu: usize, findings: &mut Findings) {
         findings.bad(
             Code::CpuNotIsolated,
             format!("core {cpu} is not isolated"),
-            "a spinning worker is robbed of 50 ms (50000 us) in every second when anything else wants its core",
+            if realtime {
+                "a spinning worker is robbed of 50 ms (50000 us) in every second when anything else wants its core"
+            } else {
+                "a worker without real-time policy gives way for milliseconds to anything else that wants its core \
+                 (with worker.realtime-priority: for 50 ms in every second at most)"
+            },
             format!("boot with {parameters}, or make it an isolated cpuset partition"),
         );
     }
@@ -106,7 +112,7 @@ fn isolation(machine: &Machine, cpu: usize, findings: &mut Findings) {
         let value = command_line
             .split_whitespace()
             .find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-        value.is_some_and(|value| cpu_list(value).contains(&cpu))
+        value.is_some_and(|value| machine.cpu_list(value).contains(&cpu))
     };
     let tickless = machine
         .cpus("/sys/devices/system/cpu/nohz_full")
@@ -139,6 +145,7 @@ fn isolation(machine: &Machine, cpu: usize, findings: &mut Findings) {
             format!("boot with {parameters}"),
         );
     }
+    isolated
 }
 
 fn frequency(machine: &Machine, cpu: usize, findings: &mut Findings) {
@@ -242,9 +249,9 @@ fn sibling(machine: &Machine, cpu: usize, findings: &mut Findings) {
     }
 }
 
-fn throttling(machine: &Machine, cpu: usize, findings: &mut Findings) {
+fn throttling(machine: &Machine, cpu: usize, undisturbed: bool, findings: &mut Findings) {
     if version(machine).is_some_and(|version| version >= FAIR_SERVER_SINCE) {
-        fair_server(machine, cpu, findings);
+        fair_server(machine, cpu, undisturbed, findings);
         return;
     }
     let sysctl = |name: &str| machine.number(&format!("/proc/sys/kernel/sched_rt_{name}_us"));
@@ -266,7 +273,7 @@ fn throttling(machine: &Machine, cpu: usize, findings: &mut Findings) {
     );
 }
 
-fn fair_server(machine: &Machine, cpu: usize, findings: &mut Findings) {
+fn fair_server(machine: &Machine, cpu: usize, undisturbed: bool, findings: &mut Findings) {
     let directory = format!("/sys/kernel/debug/sched/fair_server/cpu{cpu}");
     let runtime_ns = machine.number(&format!("{directory}/runtime"));
     let what = match runtime_ns {
@@ -282,6 +289,13 @@ fn fair_server(machine: &Machine, cpu: usize, findings: &mut Findings) {
             "the fair server of core {cpu} cannot be seen; by default it has 50000 us in a second"
         ),
     };
+    if undisturbed {
+        findings.fine(
+            Code::FairServer,
+            format!("{what}, and nobody on that core asks for them"),
+        );
+        return;
+    }
     findings.bad(
         Code::FairServer,
         what,
@@ -293,26 +307,34 @@ fn fair_server(machine: &Machine, cpu: usize, findings: &mut Findings) {
     );
 }
 
-fn stolen(machine: &Machine, cpu: usize, findings: &mut Findings) {
-    let Some(stat) = machine.text("/proc/stat") else {
+fn stolen(cpu: usize, watched: &Watched, findings: &mut Findings) {
+    let Some((before, after)) = watched.time else {
         return;
     };
-    let label = format!("cpu{cpu}");
-    let ticks = stat.lines().find_map(|line| {
-        let mut fields = line.split_whitespace();
-        (fields.next()? == label).then(|| fields.nth(7)?.parse::<u64>().ok())?
-    });
-    match ticks {
-        Some(0) => findings.fine(Code::CpuStolen, format!("core {cpu}: no time stolen")),
-        Some(ticks) => findings.bad(
+    let now_ms = after.stolen_ns.saturating_sub(before.stolen_ns) / 1_000_000;
+    let since_boot_ms = after.stolen_ns / 1_000_000;
+    let (code, what) = match (now_ms, since_boot_ms) {
+        (0, 0) => {
+            findings.fine(Code::CpuStolen, format!("core {cpu}: no time stolen"));
+            return;
+        }
+        (0, _) => (
+            Code::CpuStolenBefore,
+            format!(
+                "the hypervisor has taken core {cpu} away for {since_boot_ms} ms since the boot, not now"
+            ),
+        ),
+        _ => (
             Code::CpuStolen,
             format!(
-                "the hypervisor has taken core {cpu} away for {} ms since the boot",
-                ticks * ACCOUNTING_TICK_MS
+                "the hypervisor took core {cpu} away for {now_ms} ms while this looked, {since_boot_ms} ms since the boot"
             ),
-            "nothing in this machine can prevent such stalls; they are counted as such",
-            "pin this machine's virtual cores to physical ones of their own, on the host",
         ),
-        None => {}
-    }
+    };
+    findings.bad(
+        code,
+        what,
+        "nothing in this machine can prevent such stalls; they are counted as such",
+        "pin this machine's virtual cores to physical ones of their own, on the host",
+    );
 }

@@ -3,6 +3,7 @@
 use tsn_afxdp::{Device, Pinned};
 
 use super::{Code, DeviceKey, Findings, Machine, Subject, wire};
+use crate::config::WorkerSettings;
 use crate::ethtool::Ethtool;
 
 /// The longest MTU of native XDP without fragments, with frame buffers of 4096 bytes.
@@ -171,10 +172,10 @@ pub fn xdp(
 }
 
 fn mtu(subject: &Subject, uplink: &Uplink, findings: &mut Findings) {
-    let limit = match subject.configuration() {
-        Some(configuration) if configuration.worker.frame_buffer_bytes <= 2_048 => {
-            SMALL_BUFFER_MTU_BYTES
-        }
+    let configured = subject.configuration();
+    let worker = configured.map_or_else(WorkerSettings::default, |known| known.worker.clone());
+    let limit = match worker.frame_buffer_bytes {
+        ..=2_048 => SMALL_BUFFER_MTU_BYTES,
         _ => NATIVE_XDP_MTU_BYTES,
     };
     let (name, mtu) = (&uplink.link.name, uplink.link.mtu);

@@ -3,12 +3,16 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tsn_afxdp::{Device, Pinned};
 
 use crate::ethtool::Ethtool;
+
+/// No kernel has more cores (`CONFIG_NR_CPUS`).
+const MOST_CPUS: usize = 8_192;
 
 /// Which device is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +105,15 @@ impl Machine {
 
     /// A file that holds a list of cores such as `0-3,8`; empty if there is none.
     pub fn cpus(&self, path: &str) -> Vec<usize> {
-        self.text(path).map_or(Vec::new(), |text| cpu_list(&text))
+        self.text(path)
+            .map_or(Vec::new(), |text| self.cpu_list(&text))
+    }
+
+    /// Reads a list of cores in the kernel's grammar, up to the last core that is possible here.
+    pub fn cpu_list(&self, text: &str) -> Vec<usize> {
+        let possible = self.text("/sys/devices/system/cpu/possible");
+        let last = possible.and_then(|text| cpu_list(&text, MOST_CPUS - 1).pop());
+        cpu_list(text, last.unwrap_or(MOST_CPUS - 1))
     }
 
     /// The names in a directory; none if there is no such directory.
@@ -119,6 +131,12 @@ impl Machine {
     /// Whether a file is there.
     pub fn exists(&self, path: &str) -> bool {
         self.real(path).exists()
+    }
+
+    /// Whether the mode of a file lets its owner write it; root's rights pass over that, the kernel's own files do not.
+    pub fn is_writable(&self, path: &str) -> bool {
+        std::fs::metadata(self.real(path))
+            .is_ok_and(|found| found.permissions().mode() & 0o200 != 0)
     }
 
     /// Takes an answer apart; that something may not be looked at is remembered under `what`.
@@ -144,13 +162,33 @@ impl Machine {
     }
 }
 
-/// Reads a list such as `0-3,8`; what is no number is passed over.
-pub fn cpu_list(text: &str) -> Vec<usize> {
-    let range = |part: &str| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
+/// Reads a list of cores as the kernel does (`bitmap_parselist`): `0-3,8`, `all`, `1-N` with N for the last core, and
+/// `0-7:2/4` for two out of every four. What is none is passed over, and so is what lies beyond `last`.
+fn cpu_list(text: &str, last: usize) -> Vec<usize> {
+    let number = |text: &str| match text.trim() {
+        "N" => Some(last),
+        digits => digits.parse().ok(),
     };
-    text.split(',').filter_map(range).flatten().collect()
+    let part = |part: &str| {
+        let (range, pattern) = match part.trim().split_once(':') {
+            Some((range, pattern)) => (range, Some(pattern)),
+            None => (part.trim(), None),
+        };
+        let (from, to) = match range.split_once('-') {
+            _ if range.eq_ignore_ascii_case("all") => (0, last),
+            Some((from, to)) => (number(from)?, number(to)?),
+            None => (number(range)?, number(range)?),
+        };
+        let (used, group): (usize, usize) = match pattern {
+            Some(pattern) => {
+                let (used, group) = pattern.split_once('/')?;
+                (used.parse().ok()?, group.parse().ok()?)
+            }
+            None => (1, 1),
+        };
+        (group > 0).then(|| (from..=to.min(last)).filter(move |cpu| (cpu - from) % group < used))
+    };
+    text.split(',').filter_map(part).flatten().collect()
 }
 
 #[cfg(test)]
@@ -159,8 +197,18 @@ mod tests {
 
     #[test]
     fn lists_of_cores_are_read() {
-        assert_eq!(cpu_list("0-2,8, 10"), [0, 1, 2, 8, 10]);
-        assert_eq!(cpu_list(""), [0; 0]);
-        assert_eq!(cpu_list("(null)"), [0; 0]);
+        assert_eq!(cpu_list("0-2,8, 10", 15), [0, 1, 2, 8, 10]);
+        assert_eq!(cpu_list("", 15), [0; 0]);
+        assert_eq!(cpu_list("(null)", 15), [0; 0]);
+    }
+
+    #[test]
+    fn the_kernels_grammar_is_read_and_bounded_by_the_machine() {
+        assert_eq!(cpu_list("all", 3), [0, 1, 2, 3]);
+        assert_eq!(cpu_list("1-N", 3), [1, 2, 3]);
+        assert_eq!(cpu_list("N", 3), [3]);
+        assert_eq!(cpu_list("0-7:2/4", 15), [0, 1, 4, 5]);
+        assert_eq!(cpu_list("0-18446744073709551615", 3), [0, 1, 2, 3]);
+        assert_eq!(cpu_list("0-7:2/0,9", 3), [0; 0]);
     }
 }

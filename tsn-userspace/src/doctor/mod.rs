@@ -7,10 +7,12 @@
 mod clock;
 mod code;
 mod competitors;
+mod core_time;
 mod cpu;
 mod daemon;
 mod device;
 mod drops;
+mod interrupts;
 mod kernel;
 mod live;
 mod machine;

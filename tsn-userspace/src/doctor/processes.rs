@@ -1,6 +1,5 @@
 //! Processes and threads, as /proc shows them.
 
-use super::machine::cpu_list;
 use super::{Machine, Subject};
 
 /// A thread that is marked so is the kernel's (`PF_KTHREAD` of linux/sched.h).
@@ -91,7 +90,7 @@ pub fn worker(machine: &Machine, subject: &Subject) -> Worker {
         allowed: status
             .as_deref()
             .and_then(|status| value_of(status, "Cpus_allowed_list"))
-            .map_or(Vec::new(), cpu_list),
+            .map_or(Vec::new(), |list| machine.cpu_list(list)),
         thread: Some((directory, thread)),
     }
 }

@@ -188,16 +188,36 @@ pub const BREAKS: &[Break] = &[
                 "/sys/kernel/debug/sched/fair_server/cpu3/runtime",
                 "50000000\n",
             );
+            s.write(&format!("{CPU}/isolated"), "2\n");
         },
-        &[Code::FairServer],
+        &[Code::FairServer, Code::CpuNotIsolated],
     ),
     (
-        |s| s.remove("/sys/kernel/debug/sched/fair_server/cpu3/runtime"),
-        &[Code::FairServer],
+        |s| {
+            s.remove("/sys/kernel/debug/sched/fair_server/cpu3/runtime");
+            s.write(&format!("{CPU}/isolated"), "2\n");
+        },
+        &[Code::FairServer, Code::CpuNotIsolated],
     ),
     (
         |s| s.write("/proc/stat", "cpu3 1 2 3 4 5 6 7 8 9 0\n"),
+        &[Code::CpuStolenBefore],
+    ),
+    (
+        |s| s.meanwhile(&[("/proc/stat", "cpu3 1 2 3 4 5 6 7 1 9 0\n")]),
         &[Code::CpuStolen],
+    ),
+    (
+        |s| s.remove("/proc/16/task/16/schedstat"),
+        &[Code::CpuThreadsUnseen],
+    ),
+    (
+        // In another PID namespace neither the threads of the core are seen, nor the kernel's.
+        |s| {
+            s.remove("/proc/16/task/16/schedstat");
+            s.meanwhile(&[("/proc/stat", "cpu3 21 2 3 4 5 6 7 0 9 0\n")]);
+        },
+        &[Code::CpuCompetitors],
     ),
     (|s| s.answers().status.stalls.frames = 3, &[Code::Stalls]),
     // Memory.

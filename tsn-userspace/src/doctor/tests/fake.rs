@@ -134,6 +134,16 @@ impl Scenario {
         write(self.root.path(), path, text);
     }
 
+    /// Files that change between the two looks.
+    pub fn meanwhile(&mut self, files: &'static [(&str, &str)]) {
+        let root = Rc::clone(&self.root);
+        self.kernel.meanwhile = Rc::new(move || {
+            for (path, text) in files {
+                write(root.path(), path, text);
+            }
+        });
+    }
+
     pub fn remove(&self, path: &str) {
         std::fs::remove_file(self.root.path().join(&path[1..])).unwrap();
     }

@@ -2,6 +2,7 @@
 
 mod break_devices;
 mod breaks;
+mod core;
 mod fake;
 mod files;
 
