@@ -4,7 +4,7 @@
 //! control plane and worker over ports without a device, for what a healthy kernel does not do on demand. Each proves
 //! that it has provoked what its list says, and that whatever it saw is on one of the two lists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Labels whose values are known beforehand; each value counts as a thing of its own.
 const KINDS: [&str; 3] = ["cause", "what", "state"];
@@ -111,42 +111,60 @@ pub const FLIPS: &[&str] = &[
     "tsnd_uplink_up",
 ];
 
-/// What some metrics texts have shown.
+/// What some metrics texts have shown: the values of each series, as far as they matter here.
 #[derive(Debug, Default)]
-pub struct Seen {
-    zero: BTreeSet<String>,
-    other: BTreeSet<String>,
+pub struct Seen(BTreeMap<String, Values>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Values {
+    zero: bool,
+    one: bool,
+    other: bool,
 }
 
 impl Seen {
     /// Looks at another text.
+    ///
+    /// # Panics
+    ///
+    /// When a value is no number.
     pub fn look_at(&mut self, text: &str) {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let Some((series, value)) = line.rsplit_once(' ') else {
-                continue;
-            };
-            let set = match value {
-                "0" => &mut self.zero,
-                _ => &mut self.other,
-            };
-            set.insert(key(series));
+            let (series, value) = line.rsplit_once(' ').unwrap_or((line, ""));
+            let value = value.parse().unwrap_or(f64::NAN);
+            assert!(value.is_finite(), "no number: {line}");
+            let values = self.0.entry(series.to_owned()).or_default();
+            match value {
+                0.0 => values.zero = true,
+                1.0 => values.one = true,
+                _ => values.other = true,
+            }
         }
     }
 
     /// What of `wanted` has never been other than 0.
     pub fn missing(&self, wanted: &[&str]) -> Vec<String> {
-        missing(&self.other, wanted)
+        let provoked = self.keys(|values| values.one || values.other);
+        missing(&provoked, wanted)
     }
 
-    /// What of `wanted` has not been both 0 and something else.
+    /// What of `wanted` has no series that has been both 0 and 1, or has one that has been something else.
     pub fn not_flipped(&self, wanted: &[&str]) -> Vec<String> {
-        [missing(&self.zero, wanted), missing(&self.other, wanted)].concat()
+        let strange = self.keys(|values| values.other);
+        let flipped = self.keys(|values| values.zero && values.one);
+        let flipped = flipped.difference(&strange).cloned().collect();
+        missing(&flipped, wanted)
     }
 
     /// What has been seen, be it 0, and is on neither list.
     pub fn on_no_list(&self) -> Vec<String> {
-        let all = self.zero.union(&self.other);
-        all.filter(|key| !is_listed(key)).cloned().collect()
+        let all = self.keys(|_| true);
+        all.into_iter().filter(|key| !is_listed(key)).collect()
+    }
+
+    fn keys(&self, is_wanted: impl Fn(&Values) -> bool) -> BTreeSet<String> {
+        let series = self.0.iter().filter(|(_, values)| is_wanted(values));
+        series.map(|(series, _)| key(series)).collect()
     }
 }
 
@@ -181,14 +199,28 @@ mod tests {
     fn a_sample_counts_by_its_name_and_cause() {
         let mut seen = Seen::default();
         seen.look_at(
-            "# TYPE a counter\na_total{pod=\"p\",cause=\"late\"} 0\nb{pod=\"p\"} 1\n# EOF\n",
+            "# TYPE a counter\na_total{pod=\"p\",cause=\"late\"} 0\nb{pod=\"p\"} 2.5\n# EOF\n",
         );
-        seen.look_at("b{pod=\"q\"} 0\n");
         assert_eq!(
             seen.missing(&["b", "a_total{cause=\"late\"}"]),
             ["a_total{cause=\"late\"}"]
         );
-        assert!(seen.not_flipped(&["b"]).is_empty());
         assert_eq!(seen.on_no_list(), ["a_total{cause=\"late\"}", "b"]);
+    }
+
+    #[test]
+    fn only_one_and_the_same_series_flips() {
+        let mut seen = Seen::default();
+        seen.look_at("up{pod=\"p\"} 1\nup{pod=\"q\"} 0\nlevel 0\n");
+        seen.look_at("up{pod=\"p\"} 1\nup{pod=\"q\"} 0\nlevel 2\n");
+        assert_eq!(seen.not_flipped(&["up", "level"]), ["up", "level"]);
+        seen.look_at("up{pod=\"p\"} 0\nlevel 1\n");
+        assert_eq!(seen.not_flipped(&["up", "level"]), ["level"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "no number: b NaN")]
+    fn what_is_no_number_is_no_value() {
+        Seen::default().look_at("b NaN\n");
     }
 }

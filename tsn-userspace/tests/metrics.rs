@@ -7,3 +7,5 @@ mod bench;
 mod documents;
 #[path = "metrics/provoked.rs"]
 mod provoked;
+#[path = "metrics/serving.rs"]
+mod serving;

@@ -164,7 +164,7 @@ impl Backend for AfxdpBackend {
 
     fn pod_counters(&self, name: &str) -> Vec<(&'static str, u64)> {
         let Some(pod) = self.pods.get(name) else {
-            return Vec::new();
+            return COUNTER_NAMES.map(|name| (name, 0)).into();
         };
         match self.programs.pod_counters(pod.slot) {
             Ok(counts) => COUNTER_NAMES.into_iter().zip(counts).collect(),

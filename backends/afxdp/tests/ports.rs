@@ -152,6 +152,8 @@ fn a_pod_can_be_detached_and_attached_again() {
         backend
             .detach_pod(POD)
             .expect("a pod that is gone is no error");
+        let counters = backend.pod_counters(POD);
+        assert!(!counters.is_empty() && counters.iter().all(|(_, count)| *count == 0));
         let receiver = backend.attach_pod(&attachment).expect("attached again");
         assert!(backend.is_attached(POD));
         bed = Bed {

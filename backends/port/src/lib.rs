@@ -136,7 +136,8 @@ pub trait Backend: Send {
     /// Whether the pod is attached and its device still exists.
     fn is_attached(&self, name: &str) -> bool;
 
-    /// What was counted for an attached pod before its frames reached the port, by name; empty where nothing is.
+    /// What was counted for a pod before its frames reached the port, by name; empty where nothing is. The names are the
+    /// same at all times: while a pod is not attached, its counters are 0.
     fn pod_counters(&self, name: &str) -> Vec<(&'static str, u64)>;
 
     /// Pods that an earlier run of the daemon left attached and this one has not taken over (yet). Their frames take

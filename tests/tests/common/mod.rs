@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod counters;
+pub mod openmetrics;
 pub mod runs;
 pub mod shim;
 pub mod traffic;

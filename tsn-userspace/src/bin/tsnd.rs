@@ -17,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 use tsn_afxdp::{AfxdpBackend, AfxdpConfig};
 use tsn_port::Backend;
 use tsn_userspace::config::Configuration;
-use tsn_userspace::control::server;
+use tsn_userspace::control::{metrics_server, server};
 use tsn_userspace::device::watch_links;
 use tsn_userspace::log::{self, Limiter};
 use tsn_userspace::node::{Node, NodeOptions};
@@ -142,11 +142,7 @@ async fn serve<B: Backend + 'static>(
 ) -> Result<()> {
     let listener = tokio::net::UnixListener::from_std(listener)?;
     let metrics_listener = match arguments.metrics_listen {
-        Some(address) => Some(
-            tokio::net::TcpListener::bind(address)
-                .await
-                .with_context(|| format!("--metrics-listen {address}"))?,
-        ),
+        Some(address) => Some(listen_for_scrapers(address).await?),
         None => None,
     };
     let device = configuration
@@ -167,10 +163,8 @@ async fn serve<B: Backend + 'static>(
     let node = Arc::new(Mutex::new(node));
     let server =
         tokio::spawn(axum::serve(listener, server::router(Arc::clone(&node))).into_future());
-    if let Some(listener) = metrics_listener {
-        let router = server::metrics_router(Arc::clone(&node));
-        tokio::spawn(axum::serve(listener, router).into_future());
-    }
+    let metrics_server = metrics_listener
+        .map(|listener| tokio::spawn(metrics_server::serve(listener, Arc::clone(&node))));
 
     notify(&[NotifyState::Ready, NotifyState::Status("scheduling")]);
     tracing::info!(control = %arguments.control.display(), "ready");
@@ -206,6 +200,9 @@ async fn serve<B: Backend + 'static>(
     notify(&[NotifyState::Stopping]);
     tracing::info!("stopping: new frames take the kernel path, queued ones leave in their time");
     server.abort();
+    if let Some(metrics_server) = metrics_server {
+        metrics_server.abort();
+    }
     let limit = Duration::from_secs(arguments.drain_limit);
     let dropped = node
         .lock()
@@ -216,6 +213,20 @@ async fn serve<B: Backend + 'static>(
         tracing::warn!(dropped, "frames whose time was beyond --drain-limit");
     }
     Ok(ended?)
+}
+
+async fn listen_for_scrapers(address: SocketAddr) -> Result<tokio::net::TcpListener> {
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("--metrics-listen {address}"))?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "whoever reaches --metrics-listen reads the metrics, with the names of pods and streams; let a firewall \
+             admit only the scraper"
+        );
+    }
+    Ok(listener)
 }
 
 /// Puts what the kernel programs log into the daemon's own log, in a thread that ends with the process.

@@ -38,7 +38,7 @@ pub struct Status {
     pub uplink: UplinkStatus,
     /// The gates.
     pub gates: GatesStatus,
-    /// The classes that have a name or have seen a frame.
+    /// The classes that have a name, belong to a stream or have seen a frame.
     pub classes: Vec<ClassStatus>,
     /// Times at which the worker's core was taken away.
     pub stalls: StallTotals,

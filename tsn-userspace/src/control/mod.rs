@@ -2,4 +2,5 @@
 
 pub mod api;
 pub mod client;
+pub mod metrics_server;
 pub mod server;

@@ -22,14 +22,15 @@ use super::api::{ApiError, Applied, PodStatus, Stalls, Status};
 use crate::capture::line::CaptureLine;
 use crate::capture::stream::lines;
 use crate::config::{Configuration, GateParameters, Pod};
-use crate::metrics::{self, Moment};
+use crate::metrics;
 use crate::node::{CaptureRequest, Node, NodeError};
 use crate::worker::capture::capture as make_capture;
 
 /// The largest request body: a gate control list of 65536 entries fits.
 const MAX_BODY_BYTES: usize = 16 << 20;
 
-type Shared<B> = Arc<Mutex<Node<B>>>;
+/// The node, which answers one request after the other.
+pub(super) type Shared<B> = Arc<Mutex<Node<B>>>;
 
 /// The API over a node.
 pub fn router<B: Backend + 'static>(node: Shared<B>) -> Router {
@@ -44,13 +45,6 @@ pub fn router<B: Backend + 'static>(node: Shared<B>) -> Router {
         .route("/v1/schema", get(schema))
         .route("/metrics", get(metrics_text::<B>))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(node)
-}
-
-/// Only `/metrics`, for a scraper that cannot reach the control socket and must change nothing.
-pub fn metrics_router<B: Backend + 'static>(node: Shared<B>) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics_text::<B>))
         .with_state(node)
 }
 
@@ -252,12 +246,7 @@ async fn schema() -> Response {
 }
 
 async fn metrics_text<B: Backend>(State(node): State<Shared<B>>) -> Result<Response, NodeError> {
-    let mut node = node.lock().await;
-    let moment = Moment {
-        status: node.status().await?,
-        pods: node.pods().await?,
-    };
-    drop(node);
+    let moment = node.lock().await.moment().await?;
     let headers = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
     Ok((headers, metrics::encode(&moment)).into_response())
 }

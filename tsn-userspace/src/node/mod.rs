@@ -17,6 +17,7 @@ use crate::config::{
     ClockSettings, ConfigurationError, GateParameters, Pod, Uplink, WorkerSettings,
 };
 use crate::control::api::{ClassStatus, GatesStatus, Stalls, Status, UplinkStatus};
+use crate::metrics::Moment;
 use crate::state::{State, StateFile};
 use crate::worker::snapshot::Snapshot;
 use crate::worker::stall::StallLog;
@@ -87,6 +88,8 @@ pub enum NodeError {
 #[derive(Debug)]
 struct PodEntry {
     pod: Pod,
+    /// Those of its streams; bit i is class i.
+    classes: u8,
     /// Its place in the worker, while it is attached.
     place: Option<usize>,
     /// Why it is not attached.
@@ -133,8 +136,22 @@ impl<B: Backend> Node<B> {
         Ok(self.status_of(&snapshot))
     }
 
+    /// Everything and all pods, from one snapshot.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::WorkerSilent`].
+    pub async fn moment(&mut self) -> Result<Moment, NodeError> {
+        let snapshot = self.snapshot(false).await?;
+        Ok(Moment {
+            status: self.status_of(&snapshot),
+            pods: self.pods_of(&snapshot),
+        })
+    }
+
     fn status_of(&self, snapshot: &Snapshot) -> Status {
         let classes = (0u8..).zip(&self.class_names).zip(&snapshot.classes);
+        let used_by_streams = self.pods.values().fold(0, |all, entry| all | entry.classes);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             backend: self.backend_name.to_owned(),
@@ -150,7 +167,9 @@ impl<B: Backend> Node<B> {
                 parameters: self.gates.clone(),
             },
             classes: classes
-                .filter(|((_, name), counters)| name.is_some() || counters.received > 0)
+                .filter(|((number, name), counters)| {
+                    name.is_some() || counters.received > 0 || used_by_streams & 1 << number != 0
+                })
                 .map(|((number, name), counters)| ClassStatus::new(number, name.clone(), counters))
                 .collect(),
             stalls: snapshot.stalls,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tsn_port::Backend;
 
 use super::{Node, NodeError, PodEntry};
-use crate::config::{Pod, compile_pod};
+use crate::config::{CompiledPod, Pod, compile_pod};
 use crate::control::api::PodStatus;
 use crate::worker::pod::PodPort;
 use crate::worker::snapshot::Snapshot;
@@ -18,11 +18,14 @@ impl<B: Backend> Node<B> {
     /// [`NodeError::WorkerSilent`].
     pub async fn pods(&mut self) -> Result<Vec<PodStatus>, NodeError> {
         let snapshot = self.snapshot(false).await?;
-        Ok(self
-            .pods
-            .values()
-            .map(|entry| self.pod_status(entry, &snapshot))
-            .collect())
+        Ok(self.pods_of(&snapshot))
+    }
+
+    pub(super) fn pods_of(&self, snapshot: &Snapshot) -> Vec<PodStatus> {
+        let entries = self.pods.values();
+        entries
+            .map(|entry| self.pod_status(entry, snapshot))
+            .collect()
     }
 
     /// One pod with its counters.
@@ -95,6 +98,7 @@ impl<B: Backend> Node<B> {
             self.detach_from_backend(&pod.name);
         }
         let entry = PodEntry {
+            classes: classes_of(&compiled),
             place: Some(added?),
             waits_for: None,
             configured,
@@ -203,7 +207,9 @@ impl<B: Backend> Node<B> {
                 "not attached; trying again every second"
             );
         }
+        let compiled = compile_pod("pod", &pod, &self.class_names);
         let entry = PodEntry {
+            classes: compiled.as_ref().map_or(0, classes_of),
             place: None,
             waits_for: Some(reason),
             configured,
@@ -211,6 +217,12 @@ impl<B: Backend> Node<B> {
         };
         self.pods.insert(entry.pod.name.clone(), entry);
     }
+}
+
+/// The classes of a pod's streams; bit i is class i.
+fn classes_of(pod: &CompiledPod) -> u8 {
+    let classes = pod.treatments.iter().map(|treatment| treatment.class);
+    classes.fold(0, |all, class| all | 1 << class.as_u8())
 }
 
 /// An error with what caused it, in one line.

@@ -1,13 +1,18 @@
 //! A node whose uplink and pod are ports without a device.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 use tsn_port::fault::{FaultPort, Faults};
 use tsn_port::loopback::{self, LoopbackFrame, LoopbackPort};
 use tsn_port::{Backend, Heartbeat, PodAttachment, Port, Stamp};
 use tsn_tests::coverage::Seen;
 use tsn_userspace::config::Configuration;
+use tsn_userspace::control::metrics_server;
 use tsn_userspace::metrics::{Moment, encode};
 use tsn_userspace::node::{Node, NodeOptions};
 
@@ -95,7 +100,7 @@ impl Backend for TestBackend {
 /// A node with its worker, the pod's end and the wire's end.
 pub struct Bench {
     runtime: tokio::runtime::Runtime,
-    node: Node<TestBackend>,
+    node: Arc<Mutex<Node<TestBackend>>>,
     pod: LoopbackPort,
     wire: LoopbackPort,
 }
@@ -126,7 +131,7 @@ impl Bench {
             .unwrap();
         Self {
             runtime,
-            node,
+            node: Arc::new(Mutex::new(node)),
             pod,
             wire,
         }
@@ -134,12 +139,25 @@ impl Bench {
 
     /// What the daemon would tell now.
     pub fn moment(&mut self) -> Moment {
-        let node = &mut self.node;
+        let node = Arc::clone(&self.node);
+        self.runtime
+            .block_on(async { node.lock().await.moment().await })
+            .unwrap()
+    }
+
+    /// Serves `/metrics` at a port of the loopback device while `clients` runs, in another thread.
+    pub fn while_serving<T: Send + 'static>(
+        &mut self,
+        clients: impl FnOnce(SocketAddr) -> T + Send + 'static,
+    ) -> T {
+        let node = Arc::clone(&self.node);
         self.runtime.block_on(async {
-            Moment {
-                status: node.status().await.unwrap(),
-                pods: node.pods().await.unwrap(),
-            }
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = tokio::spawn(metrics_server::serve(listener, node));
+            let told = tokio::task::spawn_blocking(move || clients(address)).await;
+            server.abort();
+            told.unwrap()
         })
     }
 
@@ -179,7 +197,8 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        let stop = self.node.stop(Duration::ZERO, false);
-        self.runtime.block_on(stop);
+        let node = Arc::clone(&self.node);
+        self.runtime
+            .block_on(async { node.lock().await.stop(Duration::ZERO, false).await });
     }
 }

@@ -149,3 +149,20 @@ fn every_alert_has_a_severity_a_next_step_and_a_test() {
         );
     }
 }
+
+/// A series that is born with a count would hide that count from `rate` and `increase`.
+#[test]
+fn the_series_of_a_class_without_a_name_are_there_before_its_first_frame() {
+    let configuration = CONFIGURATION.replace("number: 5, name: video", "number: 5");
+    let text = encode(&Bench::start(&configuration, Faults::default()).moment());
+    for line in [
+        "tsnd_class_received_frames_total{class=\"5\"} 0",
+        "tsnd_class_dropped_frames_total{class=\"5\",cause=\"late\"} 0",
+    ] {
+        assert!(
+            text.lines().any(|told| told == line),
+            "no {line} in\n{text}"
+        );
+    }
+    assert!(!text.contains("class=\"6\""), "nobody uses class 6");
+}
