@@ -1,7 +1,8 @@
 //! The daemon's log: text or JSON, and never more lines than somebody can read.
 //!
 //! A pod or the network can make the same thing happen a million times. Each place in the code may log a burst of
-//! lines about each pod, and then one now and then; how many were left out is told.
+//! lines about each pod, device and stream, and then one now and then; how many were left out is told. Who asks for the
+//! levels debug or trace wants all of it, so those are not limited.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -11,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_log::NormalizeEvent;
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, fmt::MakeWriter};
 
-/// Lines that one place may log about one pod at once.
+/// Lines that one place may log about one thing at once.
 pub const BURST: u32 = 10;
 /// How long it takes until it may log one more.
 const REFILL: Duration = Duration::from_secs(10);
@@ -61,7 +62,7 @@ where
     tracing_subscriber::registry().with(lines.with_filter(filter.and(limiter.clone())))
 }
 
-/// Lets each place in the code log so much about each pod, and remembers what it left out.
+/// Lets each place in the code log so much about each thing, and remembers what it left out.
 #[derive(Debug, Clone, Default)]
 pub struct Limiter(Arc<State>);
 
@@ -75,7 +76,16 @@ struct State {
 struct Bucket {
     tokens: u32,
     refilled_at: Instant,
-    suppressed: u64,
+    left_out: Option<LeftOut>,
+}
+
+/// Lines of one place about one thing.
+#[derive(Debug)]
+struct LeftOut {
+    lines: u64,
+    level: Level,
+    target: String,
+    about: String,
     message: String,
 }
 
@@ -84,9 +94,7 @@ impl Bucket {
         let refills = (now - self.refilled_at).as_millis() / REFILL.as_millis();
         let refills = u32::try_from(refills).unwrap_or(u32::MAX);
         self.tokens = self.tokens.saturating_add(refills).min(BURST);
-        if refills > 0 {
-            self.refilled_at = now;
-        }
+        self.refilled_at += REFILL.saturating_mul(refills);
     }
 }
 
@@ -101,17 +109,22 @@ impl Limiter {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         buckets.retain(|_, bucket| {
-            if bucket.suppressed > 0 {
-                let message = std::mem::take(&mut bucket.message);
-                left_out.push((std::mem::take(&mut bucket.suppressed), message));
-            }
+            left_out.extend(bucket.left_out.take());
             bucket.refill(now);
             bucket.tokens < BURST
         });
         // Logging asks the limiter.
         drop(buckets);
-        for (suppressed, like) in left_out {
-            tracing::warn!(target: REPORT_TARGET, suppressed, like, "lines like this one were left out");
+        for left_out in left_out {
+            tracing::warn!(
+                target: REPORT_TARGET,
+                suppressed = left_out.lines,
+                like = left_out.message,
+                about = left_out.about,
+                from = left_out.target,
+                level = %left_out.level,
+                "lines like this one were left out"
+            );
         }
     }
 
@@ -119,7 +132,7 @@ impl Limiter {
         // Lines of the crate `log`, such as the kernel programs', share a callsite; their own place is normalised.
         let normalised = event.normalized_metadata();
         let metadata = normalised.as_ref().unwrap_or_else(|| event.metadata());
-        if metadata.target() == REPORT_TARGET {
+        if metadata.target() == REPORT_TARGET || *metadata.level() > Level::INFO {
             return true;
         }
         let mut about = About::default();
@@ -129,7 +142,7 @@ impl Limiter {
             metadata.target(),
             metadata.line(),
         );
-        let key = self.0.hasher.hash_one((place, &about.pod));
+        let key = self.0.hasher.hash_one((place, &about.what));
         let now = Instant::now();
         let mut buckets = self
             .0
@@ -139,16 +152,22 @@ impl Limiter {
         let bucket = buckets.entry(key).or_insert_with(|| Bucket {
             tokens: BURST,
             refilled_at: now,
-            suppressed: 0,
-            message: String::new(),
+            left_out: None,
         });
         bucket.refill(now);
         if bucket.tokens > 0 {
             bucket.tokens -= 1;
             return true;
         }
-        bucket.suppressed += 1;
-        bucket.message = about.message;
+        let left_out = bucket.left_out.get_or_insert_with(|| LeftOut {
+            lines: 0,
+            level: *metadata.level(),
+            target: metadata.target().to_owned(),
+            about: about.what,
+            message: String::new(),
+        });
+        left_out.lines += 1;
+        left_out.message = about.message;
         false
     }
 }
@@ -170,21 +189,28 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for Limiter {
 /// What an event is about.
 #[derive(Debug, Default)]
 struct About {
-    pod: String,
+    /// Such as `pod=pod1 stream=video`.
+    what: String,
     message: String,
 }
+
+/// Fields that tell what a line is about.
+const ABOUT: [&str; 3] = ["pod", "device", "stream"];
 
 impl Visit for About {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
-            "pod" => self.pod = value.to_owned(),
             "message" => self.message = value.to_owned(),
+            name if ABOUT.contains(&name) => {
+                let separator = if self.what.is_empty() { "" } else { " " };
+                self.what += &format!("{separator}{name}={value}");
+            }
             _ => {}
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if ["pod", "message"].contains(&field.name()) {
+        if field.name() == "message" || ABOUT.contains(&field.name()) {
             self.record_str(field, &format!("{value:?}"));
         }
     }
@@ -211,7 +237,7 @@ mod tests {
     fn logged(format: Format, log: impl Fn(&Limiter)) -> String {
         let (limiter, lines) = (Limiter::default(), Lines::default());
         let writer = lines.clone();
-        let filter = EnvFilter::new("info");
+        let filter = EnvFilter::new("info,wanted=debug");
         let subscriber = subscriber(filter, format, &limiter, move || writer.clone());
         tracing::subscriber::with_default(subscriber, || log(&limiter));
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
@@ -249,6 +275,54 @@ mod tests {
         let report = &records.last().unwrap()["fields"];
         assert_eq!(report["suppressed"], FLOOD - u64::from(BURST));
         assert_eq!(report["like"], "again");
+        assert_eq!(report["about"], "pod=loud");
+        assert_eq!(report["from"], module_path!());
+        assert_eq!(report["level"], "WARN");
+    }
+
+    #[test]
+    fn each_device_and_stream_has_its_own_burst() {
+        let text = logged(Format::Text, |_| {
+            for _ in 0..100 {
+                for stream in ["first", "second"] {
+                    tracing::info!(pod = "pod", stream, "a stream");
+                }
+                for device in ["eth1", "eth2"] {
+                    tracing::info!(device, "a device");
+                }
+            }
+        });
+        for message in ["a stream", "a device"] {
+            assert_eq!(text.matches(message).count() as u32, 2 * BURST);
+        }
+    }
+
+    #[test]
+    fn who_asks_for_debug_gets_all_of_it() {
+        const LINES: usize = 100;
+        let text = logged(Format::Text, |limiter| {
+            for _ in 0..LINES {
+                tracing::debug!(target: "wanted", "detail");
+            }
+            limiter.report();
+        });
+        assert_eq!(text.matches("detail").count(), LINES);
+        assert!(!text.contains("left out"), "{text}");
+    }
+
+    #[test]
+    fn a_refill_keeps_the_time_that_is_over() {
+        let start = Instant::now();
+        let mut bucket = Bucket {
+            tokens: 0,
+            refilled_at: start,
+            left_out: None,
+        };
+        // Looked at every 15 s, each refill of 10 s leaves 5 s over.
+        for look in 1..=4 {
+            bucket.refill(start + REFILL * look * 3 / 2);
+        }
+        assert_eq!(bucket.tokens, 6);
     }
 
     #[test]
