@@ -184,7 +184,7 @@ fn the_example_configuration_runs() {
         .iter()
         .map(|finding| &finding["code"])
         .collect();
-    assert_eq!(codes, ["tag-counts-as-sdu"], "{report}");
+    assert!(codes.is_empty(), "{report}");
     // It applies to that daemon, without a change.
     assert_eq!(
         told_json(&daemon, &["apply", &file])["config-change-time-ns"],

@@ -12,8 +12,10 @@ const PROTOCOL_UDP: u8 = 17;
 const PROTOCOL_FRAGMENT: u8 = 44;
 const IPV6_HEADER_BYTES: usize = 40;
 const FRAGMENT_HEADER_BYTES: usize = 8;
-const ETHERNET_HEADER_BYTES: usize = 14;
-const VLAN_TAG_BYTES: usize = 4;
+/// Destination, source and EtherType of a frame, in bytes.
+pub const ETHERNET_HEADER_BYTES: usize = 14;
+/// One IEEE 802.1Q tag, in bytes.
+pub const VLAN_TAG_BYTES: usize = 4;
 
 /// Reads bytes of a frame, wherever it lies: a slice in user space, a helper call in a kernel program.
 pub trait Load {
@@ -104,6 +106,17 @@ impl FrameKey {
     fn set_tag(&mut self, tci: u16) {
         self.fields |= RuleFields::VLAN_ID | RuleFields::PCP;
         self.vlan_tci = tci;
+    }
+
+    /// What is in front of the mac_service_data_unit of a frame that has its tag in it: the Ethernet header and the outer
+    /// tag, in bytes. A second tag belongs to the data.
+    #[inline(always)]
+    pub fn header_bytes(&self) -> usize {
+        if self.fields & RuleFields::VLAN_ID == 0 {
+            ETHERNET_HEADER_BYTES
+        } else {
+            ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES
+        }
     }
 
     /// Whether the socket's time stamp is a launch time. TCP always has one, and it is none.

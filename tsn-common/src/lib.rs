@@ -9,7 +9,10 @@
 mod classify;
 mod records;
 
-pub use classify::{FrameKey, Load, Rule, RuleFields, first_match, parse, parse_offloaded};
+pub use classify::{
+    ETHERNET_HEADER_BYTES, FrameKey, Load, Rule, RuleFields, VLAN_TAG_BYTES, first_match, parse,
+    parse_offloaded,
+};
 pub use records::{
     Beat, LAYOUT, MAX_PODS, MAX_RULES, MAX_WORKERS, Metadata, PodCounter, PodPolicy,
     STAMP_HEADER_BYTES, Stamp, StampHeader, TimeBase,

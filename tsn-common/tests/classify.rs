@@ -124,6 +124,8 @@ fn the_outer_of_two_tags_counts() {
         (one.fields & TAGGED, one.vlan_tci, one.udp_destination),
         (TAGGED, 0xa005, PORT)
     );
+    let none = key(&frame(&[], 0x0800, &packet));
+    assert_eq!([none.header_bytes(), one.header_bytes()], [14, 18]);
     for outer in [0x8100, 0x88a8] {
         let two = key(&frame(
             &[(outer, 0x6007), (0x8100, 0xa005)],
@@ -134,6 +136,7 @@ fn the_outer_of_two_tags_counts() {
             (two.vlan_tci, two.ethertype, two.udp_destination),
             (0x6007, 0x0800, PORT)
         );
+        assert_eq!(two.header_bytes(), 18); // the inner tag is data
     }
 }
 

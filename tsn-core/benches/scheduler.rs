@@ -80,6 +80,7 @@ impl Bed {
         let arrival = Arrival {
             frame: [self.number; 10],
             length_bytes: 60,
+            sdu_bytes: 46,
             class: CLASS,
             launch,
             late,

@@ -42,6 +42,9 @@ pub struct Arrival<F> {
     /// Length from the destination address to the end of the payload, without FCS. A frame under
     /// 60 octets is padded by the device and counts as 60.
     pub length_bytes: u32,
+    /// Length of its mac_service_data_unit: of `length_bytes`, what is behind the Ethernet header
+    /// and the VLAN tag.
+    pub sdu_bytes: u32,
     /// The traffic class.
     pub class: TrafficClass,
     /// When the frame wants to leave.

@@ -40,6 +40,7 @@
 //! let arrival = Arrival {
 //!     frame: "buffer 1",
 //!     length_bytes: 1_514,
+//!     sdu_bytes: 1_500,
 //!     class: TrafficClass::ALL[7],
 //!     launch: Launch::At(launch),
 //!     late: LatePolicy { tolerance: Nanoseconds::ZERO, action: LateAction::Drop },
@@ -92,12 +93,9 @@ pub use class::{GateStates, TrafficClass};
 pub use counters::{ClassCounters, DropCause};
 pub use frame::{Arrival, Departure, Dropped, LateAction, LatePolicy, Launch, Refused};
 pub use gates::{Close, ConfigChange, Gates};
-pub use link::LinkSpeed;
+pub use link::{ETHERNET_OVERHEAD_BYTES, LinkSpeed, MIN_FRAME_BYTES, octets_on_wire};
 pub use schedule::{
     CycleTime, GateControlEntry, MAX_ENTRIES, Schedule, ScheduleError, ScheduleParameters, Window,
 };
-pub use scheduler::{
-    ClassParameters, ETHERNET_OVERHEAD_BYTES, GateMargins, MIN_FRAME_BYTES, Scheduler,
-    SchedulerParameters,
-};
+pub use scheduler::{ClassParameters, GateMargins, Scheduler, SchedulerParameters};
 pub use time::{Nanoseconds, TaiTime};

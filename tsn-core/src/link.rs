@@ -2,6 +2,20 @@
 
 use crate::time::Nanoseconds;
 
+/// Preamble and start delimiter (8), FCS (4) and inter-frame gap (12) of Ethernet, in octets.
+pub const ETHERNET_OVERHEAD_BYTES: u32 = 24;
+
+/// The shortest frame without FCS, in octets; devices pad up to it.
+pub const MIN_FRAME_BYTES: u32 = 60;
+
+/// The octets that a frame of this length, FCS not counted, occupies on the wire: no fewer than those
+/// of the shortest frame, and `overhead_bytes` beside them.
+pub fn octets_on_wire(length_bytes: u64, overhead_bytes: u32) -> u64 {
+    length_bytes
+        .max(u64::from(MIN_FRAME_BYTES))
+        .saturating_add(u64::from(overhead_bytes))
+}
+
 /// The speed of the link. Never zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LinkSpeed {
@@ -42,10 +56,24 @@ impl LinkSpeed {
         Nanoseconds::from_nanos(nanoseconds)
     }
 
+    /// How long a frame occupies the wire: the [`LinkSpeed::wire_time`] of its [`octets_on_wire`].
+    pub fn frame_time(self, length_bytes: u32, overhead_bytes: u32) -> Nanoseconds {
+        self.wire_time(octets_on_wire(u64::from(length_bytes), overhead_bytes))
+    }
+
     /// The most octets on the wire that `duration` holds (the inverse of [`LinkSpeed::wire_time`]).
     pub fn octets_in(self, duration: Nanoseconds) -> u64 {
         let bit_nanoseconds = u128::from(duration.as_nanos()) * u128::from(self.bits_per_second);
         u64::try_from(bit_nanoseconds / 8_000_000_000).unwrap_or(u64::MAX)
+    }
+
+    /// The longest frame, FCS not counted, that `duration` holds (the inverse of
+    /// [`LinkSpeed::frame_time`]); `None` if not even the shortest.
+    pub fn longest_frame_in(self, duration: Nanoseconds, overhead_bytes: u32) -> Option<u32> {
+        let frame = self
+            .octets_in(duration)
+            .checked_sub(u64::from(overhead_bytes))?;
+        (frame >= u64::from(MIN_FRAME_BYTES)).then(|| u32::try_from(frame).unwrap_or(u32::MAX))
     }
 }
 
@@ -64,5 +92,23 @@ mod tests {
                 assert!(speed.octets_in(less) < octets);
             }
         }
+    }
+
+    #[test]
+    fn a_frame_is_padded_and_has_more_on_the_wire_than_its_own() {
+        let speed = LinkSpeed::from_mbps(8_000).unwrap();
+        let time = |length, overhead| speed.frame_time(length, overhead).as_nanos();
+        assert_eq!([time(0, 0), time(60, 24), time(61, 24)], [60, 84, 85]);
+        for (ns, longest) in [(83, None), (84, Some(60)), (1_538, Some(1_514))] {
+            let window = Nanoseconds::from_nanos(ns);
+            assert_eq!(
+                speed.longest_frame_in(window, ETHERNET_OVERHEAD_BYTES),
+                longest
+            );
+        }
+        let overhead_alone = Nanoseconds::from_nanos(23);
+        assert_eq!(speed.longest_frame_in(overhead_alone, 24), None);
+        assert_eq!(speed.longest_frame_in(Nanoseconds::MAX, 24), Some(u32::MAX));
+        assert_eq!(octets_on_wire(u64::MAX, 24), u64::MAX);
     }
 }

@@ -14,13 +14,7 @@ use crate::schedule::{Schedule, Window};
 use crate::time::{Nanoseconds, TaiTime};
 use classes::ClassSet;
 
-/// Preamble and start delimiter (8), FCS (4) and inter-frame gap (12) of Ethernet, in octets.
-pub const ETHERNET_OVERHEAD_BYTES: u32 = 24;
-
-/// The shortest frame without FCS, in octets; devices pad up to it.
-pub const MIN_FRAME_BYTES: u32 = 60;
-
-/// Destination, source and EtherType: what a frame has beside its SDU, in octets.
+/// Destination, source and EtherType: what a frame without a tag has beside its SDU, in octets.
 const HEADER_BYTES: u32 = 14;
 
 /// Earlier than all that is asked for.
@@ -32,7 +26,7 @@ pub struct SchedulerParameters {
     /// The speed of the link.
     pub link_speed: LinkSpeed,
     /// Octets that a frame occupies on the wire beside its own, FCS included
-    /// ([`ETHERNET_OVERHEAD_BYTES`]).
+    /// ([`ETHERNET_OVERHEAD_BYTES`](crate::ETHERNET_OVERHEAD_BYTES)).
     pub per_frame_overhead_bytes: u32,
     /// The gate states without a schedule (AdminGateStates).
     pub admin_gate_states: GateStates,
@@ -45,7 +39,7 @@ pub struct SchedulerParameters {
 pub struct ClassParameters {
     /// The most frames that the class queues.
     pub capacity: u32,
-    /// The longest SDU (frame length − 14) in octets; `None` for no limit (queueMaxSDU, 8.6.8.4).
+    /// The longest SDU ([`Arrival::sdu_bytes`]) in octets; `None` for no limit (queueMaxSDU, 8.6.8.4).
     pub queue_max_sdu_bytes: Option<u32>,
     /// Whether a frame without launch time or deadline is refused.
     pub launch_time_required: bool,
@@ -128,7 +122,9 @@ impl<F> Scheduler<F> {
     pub fn enqueue(&mut self, now: TaiTime, arrival: Arrival<F>) -> Result<(), Refused<F>> {
         let gate_now = self.advance_gates(now);
         let window = self.usable_window(arrival.class, gate_now);
-        let wire_time = self.wire_time(arrival.length_bytes);
+        let wire_time = self
+            .link_speed
+            .frame_time(arrival.length_bytes, self.per_frame_overhead_bytes);
         let class = &mut self.classes[arrival.class.index()];
         class.counters.received += 1;
         class.counters.received_bytes += u64::from(arrival.length_bytes);
@@ -138,7 +134,7 @@ impl<F> Scheduler<F> {
             launch: arrival.launch,
             late: arrival.late,
         };
-        if let Some(cause) = class.refusal(arrival.length_bytes, &terms, now, window) {
+        if let Some(cause) = class.refusal(arrival.sdu_bytes, &terms, now, window) {
             class.counters.count_drop(cause);
             return Err(Refused {
                 frame: arrival.frame,
@@ -218,7 +214,7 @@ impl<F> Scheduler<F> {
             .iter_mut()
             .flat_map(|class| class.queue.iter_mut())
         {
-            queued.terms.wire_time = wire_time(speed, overhead, queued.length_bytes);
+            queued.terms.wire_time = speed.frame_time(queued.length_bytes, overhead);
         }
     }
 
@@ -286,7 +282,7 @@ impl<F> Scheduler<F> {
         self.counters(class).queued as usize
     }
 
-    /// The longest SDU in octets that `class` accepts at `now`: what its longest window holds at
+    /// The longest SDU in octets, of a frame without a tag, that `class` accepts at `now`: what its longest window holds at
     /// the speed of the link, and no more than its queueMaxSDU. `None` where neither limits it;
     /// `Some(0)` where nothing fits.
     pub fn dynamic_max_sdu(&self, class: TrafficClass, now: TaiTime) -> Option<u32> {
@@ -300,17 +296,9 @@ impl<F> Scheduler<F> {
     }
 
     fn longest_sdu_in(&self, window: Nanoseconds) -> u32 {
-        let octets = self.link_speed.octets_in(window);
-        match octets.checked_sub(u64::from(self.per_frame_overhead_bytes)) {
-            Some(frame) if frame >= u64::from(MIN_FRAME_BYTES) => {
-                u32::try_from(frame - u64::from(HEADER_BYTES)).unwrap_or(u32::MAX)
-            }
-            _ => 0,
-        }
-    }
-
-    fn wire_time(&self, length_bytes: u32) -> Nanoseconds {
-        wire_time(self.link_speed, self.per_frame_overhead_bytes, length_bytes)
+        self.link_speed
+            .longest_frame_in(window, self.per_frame_overhead_bytes)
+            .map_or(0, |frame| frame - HEADER_BYTES)
     }
 
     fn discard(
@@ -364,12 +352,11 @@ impl<F> Class<F> {
 
     fn refusal(
         &self,
-        length_bytes: u32,
+        sdu_bytes: u32,
         terms: &Terms,
         now: TaiTime,
         window: Window,
     ) -> Option<DropCause> {
-        let sdu_bytes = length_bytes.saturating_sub(HEADER_BYTES);
         if self
             .queue_max_sdu_bytes
             .is_some_and(|limit| sdu_bytes > limit)
@@ -385,8 +372,4 @@ impl<F> Class<F> {
             cause => cause,
         }
     }
-}
-
-fn wire_time(speed: LinkSpeed, overhead_bytes: u32, length_bytes: u32) -> Nanoseconds {
-    speed.wire_time(u64::from(length_bytes.max(MIN_FRAME_BYTES)) + u64::from(overhead_bytes))
 }

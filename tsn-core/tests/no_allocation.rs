@@ -83,6 +83,7 @@ fn arrival(number: u32, now: TaiTime) -> Arrival<u32> {
     Arrival {
         frame: number,
         length_bytes: 60 + number % 1_400,
+        sdu_bytes: 46 + number % 1_400,
         class: TrafficClass::ALL[(number % 8) as usize],
         launch,
         late: LatePolicy {

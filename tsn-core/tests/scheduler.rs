@@ -47,6 +47,7 @@ fn arrival(frame: u32, length_bytes: u32, launch: Launch) -> Arrival<u32> {
     Arrival {
         frame,
         length_bytes,
+        sdu_bytes: length_bytes.saturating_sub(14),
         class: CLASS,
         launch,
         late,
@@ -416,4 +417,22 @@ fn gates_that_are_set_back_forget_what_they_have_noted() {
     gates.set_back(at(7_000));
     gates.advance(at(7_000));
     assert_eq!(gates.states(at(7_000)), GateStates(0));
+}
+
+#[test]
+fn a_tag_is_no_part_of_the_sdu() {
+    let mut port = scheduler(4);
+    port.set_queue_max_sdu(CLASS, Some(1_500));
+    let mut offer = |length_bytes, sdu_bytes| {
+        let arrival = Arrival {
+            sdu_bytes,
+            ..arrival(1, length_bytes, Launch::None)
+        };
+        port.enqueue(at(0), arrival)
+            .err()
+            .map(|refused| refused.cause)
+    };
+    assert_eq!(offer(1_514, 1_500), None);
+    assert_eq!(offer(1_518, 1_500), None);
+    assert_eq!(offer(1_519, 1_501), Some(DropCause::SduTooLarge));
 }

@@ -11,6 +11,7 @@
 //! | [`capture`] | frames as they left, from the worker to a pcapng file |
 //! | [`clock`] | CLOCK_TAI, and whether it is synchronised |
 //! | [`device`] | link speed and link events |
+//! | [`durations`] | durations as people read them |
 //! | [`formats`] | schedules in and out of YANG, taprio and tsnkit |
 //! | [`log`] | what is logged, and no more than can be read |
 //! | [`plan`] | the picture of a gate control list |
@@ -25,6 +26,7 @@ pub mod config;
 pub mod control;
 pub mod device;
 pub mod doctor;
+pub mod durations;
 pub mod ethtool;
 pub mod formats;
 pub mod log;

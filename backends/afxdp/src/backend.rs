@@ -28,6 +28,9 @@ const COUNTER_NAMES: [&str; PodCounter::COUNT as usize] = [
     "delivered",
 ];
 
+/// Slots of every ring unless something else is set, and so the chunks that each pod keeps ready to receive into.
+pub const DEFAULT_RING_SLOTS: u32 = 512;
+
 /// Settings of an [`AfxdpBackend`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AfxdpConfig {
@@ -52,7 +55,7 @@ impl Default for AfxdpConfig {
             heartbeat_timeout: Duration::from_millis(2),
             chunks: 16_384,
             chunk_bytes: 2048,
-            ring_slots: 512,
+            ring_slots: DEFAULT_RING_SLOTS,
         }
     }
 }

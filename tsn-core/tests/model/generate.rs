@@ -7,6 +7,8 @@ use tsn_core::*;
 pub struct Frame {
     pub class: TrafficClass,
     pub length: u32,
+    /// Of `length`, what is in front of the SDU.
+    pub header: u32,
     pub launch: Launch,
     pub tolerance: Nanoseconds,
     pub action: LateAction,
@@ -123,10 +125,13 @@ fn frame(start: u64) -> impl Strategy<Value = Frame> {
     let length = prop_oneof![20_u32..1_600, 50_u32..150, 1_300_u32..1_600];
     // Few classes, so that they are contended for.
     let class = prop_oneof![4 => Just(0), 2 => Just(1), 1 => 0..8_usize];
-    (class, length, launch, tolerance, action).prop_map(
-        |(class, length, launch, tolerance, action)| Frame {
+    // Without or with a tag.
+    let header = prop_oneof![3 => Just(14), 1 => Just(18)];
+    (class, length, header, launch, tolerance, action).prop_map(
+        |(class, length, header, launch, tolerance, action)| Frame {
             class: TrafficClass::ALL[class],
             length,
+            header,
             launch,
             tolerance: Nanoseconds::from_nanos(tolerance),
             action,
@@ -227,6 +232,7 @@ pub fn arrival(number: usize, frame: &Frame) -> Arrival<usize> {
     Arrival {
         frame: number,
         length_bytes: frame.length,
+        sdu_bytes: frame.length.saturating_sub(frame.header),
         class: frame.class,
         launch: frame.launch,
         late: LatePolicy {

@@ -143,7 +143,7 @@ impl ModelPort<'_> {
         let parameters = self.run.classes[frame.class.index()];
         let cause = if parameters
             .queue_max_sdu_bytes
-            .is_some_and(|limit| frame.length > limit + 14)
+            .is_some_and(|limit| frame.length > limit + frame.header)
         {
             Some(DropCause::SduTooLarge)
         } else if parameters.launch_time_required && frame.launch == Launch::None {

@@ -129,6 +129,7 @@ pub fn untimed(class: TrafficClass, length_bytes: u32) -> Arrival<String> {
     Arrival {
         frame: class.to_string(),
         length_bytes,
+        sdu_bytes: length_bytes.saturating_sub(14),
         class,
         launch: Launch::None,
         late: LatePolicy {

@@ -1,14 +1,10 @@
 //! Which traffic classes are in use, and by what.
 
+use tsn_common::{ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES};
 use tsn_core::TrafficClass;
 
 use super::Inspection;
 use crate::config::{Pod, StreamSelection, TrafficClassSettings, Uplink};
-
-/// Destination, source and EtherType.
-pub const ETHERNET_HEADER_BYTES: u32 = 14;
-/// One IEEE 802.1Q tag.
-pub const VLAN_TAG_BYTES: u32 = 4;
 
 /// A traffic class that has settings or streams.
 pub struct ClassUse<'a> {
@@ -22,7 +18,6 @@ pub struct ClassUse<'a> {
 /// A stream of a pod.
 pub struct StreamUse<'a> {
     pub place: String,
-    pub pod: &'a Pod,
     pub stream: &'a StreamSelection,
 }
 
@@ -35,7 +30,6 @@ impl<'a> ClassUse<'a> {
                 let streams = pod.streams.iter().enumerate();
                 streams.map(move |(j, stream)| StreamUse {
                     place: format!("pods[{i}].streams[{j}]"),
-                    pod,
                     stream,
                 })
             })
@@ -77,19 +71,21 @@ impl<'a> ClassUse<'a> {
             .filter(|bytes| *bytes != 0)
     }
 
-    /// The first stream whose frames carry a VLAN tag.
-    pub fn tagged_stream(&self) -> Option<&StreamUse<'a>> {
-        self.streams.iter().find(|at| {
+    /// What a frame of the class has in front of its service data unit: the Ethernet header, and a VLAN tag if a stream
+    /// matches on it.
+    pub fn header_bytes(&self) -> u32 {
+        let is_tagged = self.streams.iter().any(|at| {
             let selector = &at.stream.selector;
             selector.vlan_id.is_some() || selector.pcp.is_some()
-        })
+        });
+        let tag_bytes = if is_tagged { VLAN_TAG_BYTES } else { 0 };
+        (ETHERNET_HEADER_BYTES + tag_bytes) as u32
     }
 
-    /// The longest frame of the class, FCS not counted. The tag counts as part of the service data unit.
+    /// The longest frame of the class, FCS not counted.
     pub fn longest_frame_bytes(&self, inspection: &Inspection<'_>) -> u32 {
-        let tag = self.tagged_stream().map_or(0, |_| VLAN_TAG_BYTES);
-        let by_mtu = inspection.figures.mtu_bytes.saturating_add(tag);
-        let sdu = self.max_sdu_bytes().map_or(by_mtu, |max| max.min(by_mtu));
-        sdu.saturating_add(ETHERNET_HEADER_BYTES)
+        let mtu_bytes = inspection.figures.mtu_bytes;
+        let sdu_bytes = self.max_sdu_bytes().unwrap_or(mtu_bytes).min(mtu_bytes);
+        sdu_bytes.saturating_add(self.header_bytes())
     }
 }

@@ -2,11 +2,10 @@
 
 use tsn_core::{LinkSpeed, Nanoseconds, TaiTime};
 
-use super::text::duration;
 use super::{Findings, Inspection};
-use crate::clock::{ClockStatus, SyncState};
 use crate::config::{Uplink, WorkerSettings};
 use crate::control::api::Status;
+use crate::durations::duration;
 
 /// From decision to wire, on a common machine.
 const ASSUMED_LEAD_NS: u64 = 5_000;
@@ -25,7 +24,8 @@ pub struct Environment {
     pub link_speed_mbps: Option<u32>,
     /// From the worker's decision to the frame on the wire; `None`: the daemon's.
     pub lead_ns: Option<u64>,
-    /// Bound on the clock's error; `None`: the daemon's.
+    /// Bound on the clock's error; `None`: that of a good PTP source. The daemon is not asked: what the kernel takes for
+    /// the bound grows between two corrections, so that the findings would come and go.
     pub clock_error_ns: Option<u64>,
     /// What the running daemon says, or why it says nothing.
     pub daemon: Result<DaemonFigures, String>,
@@ -40,8 +40,6 @@ pub struct DaemonFigures {
     pub link_speed_mbps: u32,
     /// The lead in nanoseconds.
     pub lead_ns: u64,
-    /// Its clock.
-    pub clock: ClockStatus,
 }
 
 impl From<Status> for DaemonFigures {
@@ -50,7 +48,6 @@ impl From<Status> for DaemonFigures {
             device: status.uplink.device,
             link_speed_mbps: status.uplink.link_speed,
             lead_ns: status.uplink.lead_ns,
-            clock: status.clock,
         }
     }
 }
@@ -73,7 +70,8 @@ pub(super) struct Figures {
 struct Assumption {
     what: String,
     option: &'static str,
-    why: String,
+    /// Of a figure that the daemon would tell.
+    why_not_of_daemon: Option<String>,
 }
 
 impl Figures {
@@ -85,8 +83,11 @@ impl Figures {
         };
         let mut assumed = Vec::new();
         let mut assume = |what: String, option, why: &str| {
-            let why = why.to_owned();
-            assumed.push(Assumption { what, option, why });
+            assumed.push(Assumption {
+                what,
+                option,
+                why_not_of_daemon: Some(why.to_owned()),
+            });
         };
         // Without probes there is no lead.
         let lead_ns = environment
@@ -101,20 +102,6 @@ impl Figures {
                 ASSUMED_LEAD_NS
             }
         };
-        let measured_error = daemon.as_ref().map_err(String::clone).and_then(|daemon| {
-            match (daemon.clock.state, u64::try_from(daemon.clock.max_error_us)) {
-                (SyncState::Locked | SyncState::Holdover, Ok(us)) => Ok(us.saturating_mul(1_000)),
-                _ => Err("the daemon's clock follows no source".to_owned()),
-            }
-        });
-        let clock_error_ns = match (environment.clock_error_ns, measured_error) {
-            (Some(ns), _) | (None, Ok(ns)) => ns,
-            (None, Err(why)) => {
-                let what = format!("a clock error of {}", duration(ASSUMED_CLOCK_ERROR_NS));
-                assume(what, "--clock-error", &why);
-                ASSUMED_CLOCK_ERROR_NS
-            }
-        };
         let given = uplink.link_speed.or(environment.link_speed_mbps);
         let of_daemon = || daemon.as_ref().map(|daemon| daemon.link_speed_mbps);
         let (link_speed_mbps, link_speed) = match given.map_or_else(of_daemon, Ok) {
@@ -125,6 +112,15 @@ impl Figures {
                 (ASSUMED_LINK_SPEED_MBPS, None)
             }
         };
+        let clock_error_ns = environment.clock_error_ns.unwrap_or_else(|| {
+            let what = format!("a clock error of {}", duration(ASSUMED_CLOCK_ERROR_NS));
+            assumed.push(Assumption {
+                what,
+                option: "--clock-error",
+                why_not_of_daemon: None,
+            });
+            ASSUMED_CLOCK_ERROR_NS
+        });
         Self {
             link_speed: link_speed.unwrap_or(
                 const { LinkSpeed::from_mbps(ASSUMED_LINK_SPEED_MBPS).expect("it is not zero") },
@@ -141,17 +137,15 @@ impl Figures {
 
     /// How long a frame of this length, FCS not counted, takes on the wire.
     pub fn wire_time_ns(&self, frame_bytes: u32) -> u64 {
-        let octets = u64::from(frame_bytes.max(tsn_core::MIN_FRAME_BYTES));
-        let octets = octets + u64::from(self.per_frame_overhead_bytes);
-        self.link_speed.wire_time(octets).as_nanos()
+        self.link_speed
+            .frame_time(frame_bytes, self.per_frame_overhead_bytes)
+            .as_nanos()
     }
 
     /// The longest frame, FCS not counted, that takes at most so long on the wire; `None` if not even the shortest.
     pub fn longest_frame_bytes_in(&self, ns: u64) -> Option<u32> {
-        let octets = self.link_speed.octets_in(Nanoseconds::from_nanos(ns));
-        let frame = octets.checked_sub(self.per_frame_overhead_bytes.into())?;
-        (frame >= u64::from(tsn_core::MIN_FRAME_BYTES))
-            .then(|| u32::try_from(frame).unwrap_or(u32::MAX))
+        self.link_speed
+            .longest_frame_in(Nanoseconds::from_nanos(ns), self.per_frame_overhead_bytes)
     }
 
     /// What the worker keeps free of each window: the lead after it opens, the stall threshold before it closes.
@@ -169,20 +163,26 @@ pub(super) fn look(inspection: &Inspection<'_>, findings: &mut Findings) {
     let mut what: Vec<String> = Vec::new();
     let mut after = assumed.iter().peekable();
     while let Some(assumption) = after.next() {
-        match after.peek() {
-            Some(next) if next.why == assumption.why => what.push(assumption.what.clone()),
-            _ => what.push(format!("{} ({})", assumption.what, assumption.why)),
+        let is_told_later = after
+            .peek()
+            .is_some_and(|next| next.why_not_of_daemon == assumption.why_not_of_daemon);
+        match &assumption.why_not_of_daemon {
+            Some(why) if !is_told_later => what.push(format!("{} ({why})", assumption.what)),
+            _ => what.push(assumption.what.clone()),
         }
     }
     let options: Vec<&str> = assumed.iter().map(|assumption| assumption.option).collect();
+    let mut way_out = format!("give {}", options.join(", "));
+    if assumed.iter().any(|a| a.why_not_of_daemon.is_some()) {
+        way_out += &format!(
+            ", or --control of a tsnd that serves {}",
+            inspection.uplink.device
+        );
+    }
     findings.note(
         "assumed",
         "uplinks[0].device".to_owned(),
         format!("assumed: {}", what.join(", ")),
-        Some(format!(
-            "give {}, or --control of a tsnd that serves {}",
-            options.join(", "),
-            inspection.uplink.device
-        )),
+        Some(way_out),
     );
 }

@@ -2,9 +2,9 @@
 
 use tsn_core::{GateStates, Gates, Schedule, TaiTime};
 
-use super::text::duration;
 use super::{Findings, Inspection};
 use crate::config::GateParameters;
+use crate::durations::duration;
 
 const PLACE: &str = "uplinks[0].gate-parameters";
 const NS_PER_S: u64 = 1_000_000_000;

@@ -1,18 +1,17 @@
 //! Pods, their streams, and what they want of their classes.
 
+use tsn_afxdp::DEFAULT_RING_SLOTS;
 use tsn_common::{Rule, RuleFields};
 
 use super::classes::ClassUse;
-use super::text::duration;
 use super::windows::windows;
 use super::{Findings, Inspection};
 use crate::config::{LaunchTimeUse, OnSyncLoss, compile_pod};
+use crate::durations::duration;
 
 /// EtherTypes that a frame has before its own one.
 const TAGS: [u16; 2] = [0x8100, 0x88a8];
 const IP: [u16; 2] = [0x0800, 0x86dd];
-/// Frame buffers that each pod's port keeps ready to receive into.
-const BUFFERS_PER_POD: u64 = 512;
 
 pub(super) fn look(inspection: &Inspection<'_>, findings: &mut Findings) {
     look_at_classes(inspection, findings);
@@ -199,7 +198,8 @@ fn look_at_interfaces(inspection: &Inspection<'_>, findings: &mut Findings) {
 
 fn look_at_buffers(inspection: &Inspection<'_>, findings: &mut Findings) {
     let buffers = inspection.configuration.worker.frame_buffers;
-    let held = |pod: &crate::config::Pod| u64::from(pod.frame_quota) + BUFFERS_PER_POD;
+    let held =
+        |pod: &crate::config::Pod| u64::from(pod.frame_quota) + u64::from(DEFAULT_RING_SLOTS);
     let wanted: u64 = inspection.pods.iter().map(held).sum();
     if wanted > u64::from(buffers) {
         findings.warn(

@@ -75,19 +75,3 @@ fn excerpt(line: &str, column: usize) -> (String, usize) {
     let shown: String = line.chars().skip(start).take(SHOWN_CHARACTERS).collect();
     (printable(shown.trim_end()), column - start)
 }
-
-/// A duration, exact, in the largest unit of which it has at least one.
-pub(super) fn duration(ns: u64) -> String {
-    let (unit, digits) = match ns {
-        1_000_000_000.. => ("s", 9),
-        1_000_000.. => ("ms", 6),
-        1_000.. => ("us", 3),
-        _ => return format!("{ns} ns"),
-    };
-    let scale = 10_u64.pow(digits);
-    let fraction = format!("{:0width$}", ns % scale, width = digits as usize);
-    match fraction.trim_end_matches('0') {
-        "" => format!("{} {unit}", ns / scale),
-        fraction => format!("{}.{fraction} {unit}", ns / scale),
-    }
-}

@@ -2,15 +2,14 @@
 
 use tsn_core::{Schedule, TrafficClass, Window};
 
-use super::classes::{ClassUse, ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES};
-use super::text::duration;
+use super::classes::ClassUse;
 use super::{Findings, Inspection};
+use crate::durations::duration;
 
 const LIST: &str = "uplinks[0].gate-parameters.admin-control-list";
 
 pub(super) fn look(inspection: &Inspection<'_>, findings: &mut Findings) {
     for class in &inspection.classes {
-        look_at_tag(class, inspection, findings);
         match longest_window(inspection, class.class) {
             Window::Always => {}
             Window::Never => never_opens(class, inspection, findings),
@@ -76,7 +75,7 @@ fn look_at_windows(
                 format!("frames of more than {bytes} bytes are dropped"),
                 format!(
                     ", or a queue-max-sdu of at most {}",
-                    bytes - ETHERNET_HEADER_BYTES
+                    bytes - class.header_bytes()
                 ),
             ),
             None => ("all its frames are dropped".to_owned(), String::new()),
@@ -123,31 +122,6 @@ fn look_at_windows(
                 ),
             );
         }
-    }
-}
-
-/// A limit at the MTU is meant to let full frames through, and does not with a tag.
-fn look_at_tag(class: &ClassUse<'_>, inspection: &Inspection<'_>, findings: &mut Findings) {
-    let mtu_bytes = inspection.figures.mtu_bytes;
-    let with_tag_bytes = mtu_bytes.saturating_add(VLAN_TAG_BYTES);
-    let (Some(max), Some(tagged)) = (class.max_sdu_bytes(), class.tagged_stream()) else {
-        return;
-    };
-    if (mtu_bytes..with_tag_bytes).contains(&max) {
-        findings.note(
-            "tag-counts-as-sdu",
-            format!("{}.queue-max-sdu", class.place),
-            format!(
-                "{}: the frames of stream {} of pod {} carry a VLAN tag, whose 4 bytes count; with a full MTU of \
-                 {mtu_bytes} they are refused (sdu_too_large)",
-                class.title(),
-                tagged.stream.name,
-                tagged.pod.name
-            ),
-            Some(format!(
-                "give {with_tag_bytes} if its frames are that long"
-            )),
-        );
     }
 }
 

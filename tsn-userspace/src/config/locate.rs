@@ -35,6 +35,10 @@ impl fmt::Display for Position {
     }
 }
 
+/// What aliases may add to a document of which positions are known, in events of the parser: some thousand entries of a
+/// gate control list, and little enough that a text made to grow beyond all bounds costs nothing.
+const MOST_REPLAYED_EVENTS: usize = 20_000;
+
 /// The positions of all fields of a document. A value that comes by an alias or a merge key stands where it is written,
 /// not where it is used.
 #[derive(Debug)]
@@ -43,10 +47,14 @@ pub struct Positions {
 }
 
 impl Positions {
-    /// Reads a text as any YAML document; of a text that is none, everything stands at its beginning.
+    /// Reads a text as any YAML document; of a text that is none, or that aliases make too long,
+    /// everything stands at its beginning.
     pub fn of(text: &str) -> Self {
         let options = serde_saphyr::options! {
             duplicate_keys: DuplicateKeyPolicy::PassThrough, // so that the second one is found
+            alias_limits: serde_saphyr::alias_limits! {
+                max_total_replayed_events: MOST_REPLAYED_EVENTS,
+            },
         };
         Self {
             root: serde_saphyr::from_str_with_options(text, options).ok(),

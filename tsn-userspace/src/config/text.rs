@@ -290,6 +290,29 @@ mod tests {
         assert_eq!(position.to_string(), "2:5");
     }
 
+    /// Whether the position of a field behind aliases of aliases, five of them to each and so many deep, is known.
+    fn is_found_behind_aliases(depth: usize) -> bool {
+        let lists: String = (1..=depth)
+            .map(|level| {
+                let below = level - 1;
+                format!(
+                    "a{level}: &a{level} [*a{below}, *a{below}, *a{below}, *a{below}, *a{below}]\n"
+                )
+            })
+            .collect();
+        let text = format!("a0: &a0 [0, 0, 0, 0, 0]\n{lists}last: 1\n");
+        Positions::of(&text).find("last").line == depth as u64 + 2
+    }
+
+    #[test]
+    fn aliases_cannot_make_the_search_for_positions_long() {
+        assert!(is_found_behind_aliases(3));
+        // Nearly 100,000 values, 2 million, and more than any memory holds.
+        for depth in [6, 8, 60] {
+            assert!(!is_found_behind_aliases(depth), "{depth}");
+        }
+    }
+
     #[test]
     fn all_that_is_wrong_is_found_at_once() {
         let text = format!(

@@ -58,7 +58,8 @@ pub struct TrafficClassSettings {
     pub number: u8,
     /// A name to use instead of the number: 1 to 63 printable characters, not only digits; unique on the uplink.
     pub name: Option<String>,
-    /// The longest service data unit in bytes, without Ethernet header and FCS (`queue-max-sdu`); 0 or absent: the MTU.
+    /// The longest service data unit in bytes, without Ethernet header, VLAN tag and FCS (`queue-max-sdu`); 0 or absent:
+    /// the MTU.
     #[serde(default)]
     pub queue_max_sdu: u32,
     /// How many frames the class queues at most, 1 to 65536 (default 1024).

@@ -1,5 +1,6 @@
 //! The client's side of the control API, as `tsnctl` uses it.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +17,7 @@ use super::api::ApiError;
 ///
 /// # Errors
 ///
-/// When no daemon listens on the socket, or it refuses: then the error is the daemon's own.
+/// When no daemon listens on the socket, this user may not use it, or the daemon refuses: then the error is the daemon's own.
 pub async fn request<T: DeserializeOwned>(
     socket: &Path,
     method: Method,
@@ -34,11 +35,17 @@ pub async fn request<T: DeserializeOwned>(
 ///
 /// As [`request`].
 pub async fn open(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> Result<Incoming> {
-    let stream = UnixStream::connect(socket).await.with_context(|| {
-        format!(
-            "no tsnd listens on {}; is it running, and does --control name its socket?",
-            socket.display()
-        )
+    let stream = UnixStream::connect(socket).await.map_err(|error| {
+        let socket = socket.display();
+        let what = match error.kind() {
+            ErrorKind::PermissionDenied => {
+                format!("{socket} is not for this user; run tsnctl as root, as tsnd")
+            }
+            _ => format!(
+                "no tsnd listens on {socket}; is it running, and does --control name its socket?"
+            ),
+        };
+        anyhow::Error::from(error).context(what)
     })?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;

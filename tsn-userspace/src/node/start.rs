@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use tsn_common::{ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES};
 use tsn_core::{LinkSpeed, Nanoseconds, SchedulerParameters};
 use tsn_port::{Backend, Port};
 
@@ -19,8 +20,6 @@ use crate::worker::sleep::Waker;
 use crate::worker::thread::{self, ThreadError};
 use crate::worker::{Worker, WorkerParts};
 
-/// Destination, source and EtherType, which are not part of the service data unit.
-const ETHERNET_HEADER_BYTES: u32 = 14;
 /// Commands that may wait for the worker.
 const COMMANDS: usize = 64;
 /// Schedules and pods that may wait to be freed.
@@ -135,9 +134,11 @@ impl<B: Backend> Node<B> {
             .map_err(|error| no_uplink(with_sources(&error)))?;
 
         let capabilities = uplink_port.capabilities();
-        // A longer frame would be lost without a cause behind the uplink's back.
-        let longest_sdu_bytes =
-            (capabilities.max_frame_bytes as u32).saturating_sub(ETHERNET_HEADER_BYTES);
+        // A longer frame, if it has a tag, would be lost without a cause behind the uplink's back.
+        let longest_sdu_bytes = capabilities
+            .max_frame_bytes
+            .saturating_sub(ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES)
+            as u32;
         for class in &mut compiled.classes {
             class.queue_max_sdu_bytes.get_or_insert(longest_sdu_bytes);
         }

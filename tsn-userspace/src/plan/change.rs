@@ -7,9 +7,10 @@ use super::model::{Change, Figures, Gate, Plan, Row};
 use super::rows::{Classes, link_speed_mbps, uplink};
 use super::steady::{Steady, note_of_link_speed, notes_of_list};
 use super::table::class;
-use super::words::{duration, instant};
+use super::words::instant;
 use super::{Assumptions, PlanError};
 use crate::config::{CompiledGates, Configuration, Pod};
+use crate::durations::duration;
 
 /// The last instant at which a list may start in a picture.
 const LATEST_START_NS: u64 = u64::MAX - (1 << 62);

@@ -4,8 +4,8 @@ use tsn_core::{Gates, TaiTime, TrafficClass};
 
 use super::gates::{TaiWindow, join, next_cycle, windows};
 use super::model::{Span, SpanKind};
-use super::words::duration;
 use crate::config::CompiledGates;
+use crate::durations::duration;
 
 /// How the gates go through a change.
 pub struct Course {

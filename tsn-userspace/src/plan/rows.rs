@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use tsn_core::{LinkSpeed, MIN_FRAME_BYTES, TrafficClass};
+use tsn_common::{ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES};
+use tsn_core::{LinkSpeed, TrafficClass, octets_on_wire};
 
 use super::gates::TaiWindow;
 use super::model::{Figures, Gate, LongestFrame, Row, Window};
 use super::table::class;
-use super::words::duration;
 use super::{Assumptions, PlanError};
 use crate::config::{CompiledUplink, Configuration, Pod, Uplink, compile_uplink};
+use crate::durations::duration;
 
 /// Destination, source and EtherType, and a VLAN tag: what a frame has beside its service data unit, in bytes.
-const TAGGED_HEADER_BYTES: u32 = 14 + 4;
+const TAGGED_HEADER_BYTES: u64 = (ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES) as u64;
 
 /// What is known of the classes beside their gates.
 #[derive(Debug)]
@@ -66,9 +67,8 @@ impl Classes {
         let speed = LinkSpeed::from_bits_per_second(u64::from(mbps) * 1_000_000);
         let frames = compiled.classes.map(|class| {
             let sdu_bytes = class.queue_max_sdu_bytes.unwrap_or(assumptions.mtu_bytes);
-            let frame_bytes = u64::from(sdu_bytes) + u64::from(TAGGED_HEADER_BYTES);
-            let wire_bytes =
-                frame_bytes.max(MIN_FRAME_BYTES.into()) + u64::from(uplink.per_frame_overhead);
+            let frame_bytes = u64::from(sdu_bytes) + TAGGED_HEADER_BYTES;
+            let wire_bytes = octets_on_wire(frame_bytes, uplink.per_frame_overhead);
             LongestFrame {
                 sdu_bytes,
                 wire_bytes,

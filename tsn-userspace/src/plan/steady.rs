@@ -5,9 +5,10 @@ use tsn_core::{Gates, Schedule, TaiTime, TrafficClass};
 use super::gates::{TaiWindow, next_cycle, windows};
 use super::model::{Figures, List, Plan, Span, SpanKind};
 use super::rows::{Classes, link_speed_mbps, uplink};
-use super::words::{duration, link_speed};
+use super::words::link_speed;
 use super::{Assumptions, PlanError};
 use crate::config::{CompiledGates, Configuration, Uplink};
+use crate::durations::duration;
 
 /// What is drawn of gates that stand still.
 const WITHOUT_CYCLE_NS: u64 = 1_000_000;

@@ -3,8 +3,9 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::model::{Figures, Gate, Plan, Row};
-use super::words::{duration, percent, signed_duration, truncated};
+use super::words::{percent, truncated};
 use crate::config::printable;
+use crate::durations::{duration, signed_duration};
 
 /// What the columns of [`cells`] are called.
 pub const HEADINGS: [&str; 6] = [

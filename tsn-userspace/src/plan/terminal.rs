@@ -7,7 +7,8 @@ use super::axis::Axis;
 use super::model::Plan;
 use super::strip::{CLOSED, Columns, LEGEND, strip};
 use super::table::{self, NEVER_OPENS, class};
-use super::words::{duration, heading, truncated, wrapped};
+use super::words::{heading, truncated, wrapped};
+use crate::durations::duration;
 
 /// The narrowest and the widest picture.
 const WIDTHS: std::ops::RangeInclusive<usize> = 40..=1_000;

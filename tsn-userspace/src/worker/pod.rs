@@ -107,6 +107,15 @@ pub struct PodPort<P> {
     worst: Vec<WorstLastMinute>,
 }
 
+/// What the rules and the stamp of a frame say of it.
+#[derive(Debug)]
+struct Classified {
+    stream: usize,
+    launch: Launch,
+    /// What is in front of its service data unit.
+    header_bytes: u32,
+}
+
 /// A pod's place in the worker: survives the port until the last frame of it has left the queues.
 #[derive(Debug)]
 pub struct PodPlace<P> {
@@ -222,11 +231,13 @@ impl<P: Port> PodPort<P> {
         frame: &P::Frame,
         clocks: ClockRelation,
         now: TaiTime,
-    ) -> Option<(usize, Launch)> {
+    ) -> Option<Classified> {
         let stamp = frame.stamp();
-        let matched = parse(frame.bytes(), 0, stamp.priority)
-            .and_then(|key| first_match(&self.rules, self.rules.len(), &key));
-        let Some(stream) = matched else {
+        let matched = parse(frame.bytes(), 0, stamp.priority).and_then(|key| {
+            let stream = first_match(&self.rules, self.rules.len(), &key)?;
+            Some((stream, key.header_bytes()))
+        });
+        let Some((stream, header_bytes)) = matched else {
             self.drops.unmatched += 1;
             return None;
         };
@@ -249,7 +260,11 @@ impl<P: Port> PodPort<P> {
                 return None;
             }
         }
-        Some((stream, launch))
+        Some(Classified {
+            stream,
+            launch,
+            header_bytes: header_bytes as u32,
+        })
     }
 }
 
@@ -306,9 +321,14 @@ impl<P: Port> PodPlace<P> {
         let Some(pod) = &mut self.pod else {
             return Received::Nothing;
         };
-        let Some((stream, launch)) = pod.classify(&frame, clocks, now) else {
+        let Some(classified) = pod.classify(&frame, clocks, now) else {
             return Received::Dropped;
         };
+        let Classified {
+            stream,
+            launch,
+            header_bytes,
+        } = classified;
         pod.streams[stream].received += 1;
         if self.waiting.get() >= pod.frame_quota {
             pod.drops.quota_exceeded += 1;
@@ -316,8 +336,10 @@ impl<P: Port> PodPlace<P> {
         }
         self.waiting.set(self.waiting.get() + 1);
         let treatment = pod.treatments[stream];
+        let length_bytes = frame.bytes().len() as u32;
         Received::Arrival(Arrival {
-            length_bytes: frame.bytes().len() as u32,
+            length_bytes,
+            sdu_bytes: length_bytes - header_bytes,
             frame: Held {
                 frame,
                 place: Place(Rc::clone(&self.waiting)),

@@ -40,6 +40,7 @@ fn flushed_class() -> ClassStatus {
     let arrival = Arrival {
         frame: (),
         length_bytes: 60,
+        sdu_bytes: 46,
         class,
         launch: Launch::None,
         late: LatePolicy {

@@ -1,5 +1,6 @@
 //! `tsnctl check`: looks a configuration file over before the daemon gets it.
 
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,7 +26,7 @@ pub struct Options {
     /// The time from the worker's decision to the frame on the wire, such as 5us; else the running daemon's.
     #[arg(long, value_name = "DURATION")]
     lead: Option<Interval>,
-    /// How wrong the clock may be, such as 1us; else what the running daemon says.
+    /// How wrong the clock may be; else 1us, as of a good PTP source.
     #[arg(long, value_name = "DURATION")]
     clock_error: Option<Interval>,
     /// The link's speed in Mb/s for a file that does not give it; else the running daemon's.
@@ -40,7 +41,7 @@ pub async fn run(options: Options, context: &Context) -> Result<ExitCode> {
         .with_context(|| format!("{file}: cannot be read"))?;
     let daemon = match context.get::<Status>("/v1/status").await {
         Ok(status) => Ok(DaemonFigures::from(status)),
-        Err(_) => Err(format!("no tsnd answers on {}", context.control.display())),
+        Err(error) => Err(why_silent(&error, context)),
     };
     let report = check(
         &source,
@@ -62,4 +63,14 @@ pub async fn run(options: Options, context: &Context) -> Result<ExitCode> {
         (0, _) => ExitCode::from(WARNINGS),
         _ => ExitCode::FAILURE,
     })
+}
+
+/// Why nothing is known of the daemon, in few words where there is none.
+fn why_silent(error: &anyhow::Error, context: &Context) -> String {
+    match error.downcast_ref().map(io::Error::kind) {
+        Some(ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+            format!("no tsnd listens on {}", context.control.display())
+        }
+        _ => format!("{error:#}"),
+    }
 }

@@ -14,12 +14,14 @@ mod watch;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use hyper::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use tsn_userspace::config::printable;
 use tsn_userspace::control::client::request;
 
@@ -32,6 +34,9 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+/// Without an answer for so long, the daemon counts as gone.
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 
 /// What all commands have in common.
 #[derive(Debug, clap::Args)]
@@ -129,9 +134,13 @@ async fn run(Arguments { context, command }: Arguments) -> Result<ExitCode> {
 }
 
 impl Context {
-    /// Asks the daemon.
+    /// Asks the daemon, which answers at once unless it hangs.
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        request(&self.control, Method::GET, path, Vec::new()).await
+        let answer = request(&self.control, Method::GET, path, Vec::new());
+        match timeout(ANSWER_LIMIT, answer).await {
+            Ok(answer) => answer,
+            Err(_) => bail!("tsnd has not answered for {ANSWER_LIMIT:?}; does it hang?"),
+        }
     }
 
     /// Writes an answer as the user wants it; what is in a text for people cannot steer their terminal.

@@ -39,7 +39,7 @@ fn streams_that_cannot_work_are_found() {
         Warning,
         "tolerance-spans-gap",
         "late-tolerance",
-        "closed for 500 us",
+        "closed for 500 µs",
         &tolerance,
     );
     for wide in [

@@ -1,9 +1,9 @@
 //! The windows of one row.
 
 use super::canvas::Canvas;
+use crate::durations::signed_duration;
 use crate::plan::model::{Plan, Row, Window};
 use crate::plan::parts::{Part, parts};
-use crate::plan::words::signed_duration;
 
 /// A window that is narrower is drawn as wide as this, so that it is seen.
 const NARROWEST: f64 = 0.75;

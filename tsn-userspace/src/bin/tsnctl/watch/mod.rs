@@ -18,7 +18,7 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tsn_userspace::config::Interval;
 
 use crate::{Context, Output};
@@ -26,8 +26,6 @@ use keys::Look;
 use model::{Model, Sample};
 use view::View;
 
-/// Without an answer for so long, the daemon counts as gone.
-const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 /// Width of `--once` where there is no terminal.
 const WIDTH_WITHOUT_TERMINAL: u16 = 100;
 /// `--once` has no need to be short.
@@ -172,16 +170,10 @@ async fn look_after(pause: Duration, context: &Context) -> Result<Sample> {
 }
 
 async fn look_at(context: &Context) -> Result<Sample> {
-    let both = async {
-        Ok(Sample {
-            status: context.get("/v1/status").await?,
-            pods: context.get("/v1/pods").await?,
-        })
-    };
-    match timeout(ANSWER_LIMIT, both).await {
-        Ok(sample) => sample,
-        Err(_) => bail!("tsnd has not answered for {ANSWER_LIMIT:?}; does it hang?"),
-    }
+    Ok(Sample {
+        status: context.get("/v1/status").await?,
+        pods: context.get("/v1/pods").await?,
+    })
 }
 
 /// Keys and changes of size, read by a thread that ends with the process.

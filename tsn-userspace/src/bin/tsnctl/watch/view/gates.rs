@@ -4,8 +4,9 @@ use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 use tsn_core::TrafficClass;
 use tsn_userspace::control::api::Status;
+use tsn_userspace::durations::rounded_duration;
 
-use super::text::{cut, duration, flow, title};
+use super::text::{cut, flow, title};
 use crate::watch::cycle::{Cycle, Part};
 
 /// Lines of the smallest picture.
@@ -29,12 +30,12 @@ pub fn lines(status: &Status, width: usize, height: usize) -> Vec<Line<'static>>
             starts_in_ns: Some(ns),
             ..
         }) => {
-            format!("new list in {}", duration(*ns))
+            format!("new list in {}", rounded_duration(*ns))
         }
         Some(cycle) => format!(
             "cycle {} at {}",
-            duration(cycle.length_ns),
-            duration(cycle.position_ns.unwrap_or_default())
+            rounded_duration(cycle.length_ns),
+            rounded_duration(cycle.position_ns.unwrap_or_default())
         ),
     };
     let mut segments = vec![format!("gates {}", strip.join(" ")), what];

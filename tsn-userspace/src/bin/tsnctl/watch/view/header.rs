@@ -3,8 +3,9 @@
 use ratatui::text::Line;
 use tsn_userspace::clock::SyncState;
 use tsn_userspace::control::api::Status;
+use tsn_userspace::durations::rounded_duration;
 
-use super::text::{alarm, count, cut, duration, error, flow};
+use super::text::{alarm, count, cut, error, flow};
 use crate::watch::model::{Model, Sample};
 
 /// Pods that are named when they are not attached; there may be many.
@@ -57,7 +58,7 @@ pub fn lines(model: &Model, status: &Status, width: usize) -> Vec<Line<'static>>
         format!(
             "clock {state} offset {} max error {} TAI-UTC {}s",
             error(Some(clock.offset_ns)),
-            duration(max_error_ns),
+            rounded_duration(max_error_ns),
             clock.tai_utc_offset_s
         ),
         format!(
@@ -66,12 +67,12 @@ pub fn lines(model: &Model, status: &Status, width: usize) -> Vec<Line<'static>>
             if uplink.up { "up" } else { "DOWN" },
             uplink.link_speed
         ),
-        format!("lead {}", duration(uplink.lead_ns)),
+        format!("lead {}", rounded_duration(uplink.lead_ns)),
         format!(
             "stalls {} (+{} now) longest {}",
             count(stalls.count),
             model.new_stalls(),
-            duration(stalls.longest_ns)
+            rounded_duration(stalls.longest_ns)
         ),
         format!(
             "buffers {}/{} free",

@@ -2,6 +2,7 @@
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
+use tsn_userspace::durations::rounded_duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::watch::model::Estimate;
@@ -33,22 +34,11 @@ fn scaled(value: f64, whole_below: u64) -> String {
     format!("{value:.decimals$}{unit}")
 }
 
-/// A duration: `340ns`, `2.8µs`, `1.20ms`.
-pub fn duration(ns: u64) -> String {
-    let value = ns as f64;
-    match ns {
-        0..1_000 => format!("{ns}ns"),
-        1_000..1_000_000 => format!("{:.1}µs", value / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.2}ms", value / 1e6),
-        _ => format!("{:.2}s", value / 1e9),
-    }
-}
-
 /// An error: a duration with its sign; `-` when there is none.
 pub fn error(ns: Option<i64>) -> String {
     ns.map_or("-".to_owned(), |ns| {
         let sign = if ns < 0 { '-' } else { '+' };
-        format!("{sign}{}", duration(ns.unsigned_abs()))
+        format!("{sign}{}", rounded_duration(ns.unsigned_abs()))
     })
 }
 
@@ -176,7 +166,6 @@ mod tests {
         assert_eq!(rate(Some(999.4)), "999");
         assert_eq!(rate(Some(12_345.0)), "12.3k");
         assert_eq!(rate(None), "-");
-        assert_eq!(duration(999), "999ns");
         assert_eq!(error(Some(-2_840)), "-2.8µs");
         assert_eq!(error(Some(1_200_000)), "+1.20ms");
         assert_eq!(estimate(Some(Estimate::AtMost(-10_000))), "<-10.0µs");
