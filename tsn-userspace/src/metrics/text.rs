@@ -11,7 +11,7 @@ const UNITS: [&str; 2] = ["seconds", "bytes"];
 /// What kind of values a family has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Only grows, from 0 at the daemon's start.
+    /// Only grows, from 0 at the daemon's start, or when its pod was attached last.
     Counter,
     /// Goes up and down.
     Gauge,
