@@ -34,27 +34,24 @@ impl Gates {
     }
 }
 
-/// The same states, in as many entries as it takes for each interval to fit into 32 bits.
+/// The same states, in as many entries as it takes for each interval to fit into 32 bits. The parts of an interval are
+/// equal but for 1 ns, since what reads them may have a shortest interval.
 pub(super) fn split_to_32_bits(entries: &[(u8, u64)]) -> Result<Vec<(u8, u32)>, FormatError> {
     const LONGEST: u64 = u32::MAX as u64;
     let mut split = Vec::with_capacity(entries.len());
     for &(states, ns) in entries {
-        let mut rest = ns;
-        while rest > LONGEST && split.len() < MAX_ENTRIES {
-            split.push((states, u32::MAX));
-            rest -= LONGEST;
+        let parts = ns.div_ceil(LONGEST).max(1);
+        if parts > (MAX_ENTRIES - split.len()) as u64 {
+            return Err(FormatError::value(
+                "uplinks[0].gate-parameters.admin-control-list",
+                format!(
+                    "takes more than {MAX_ENTRIES} entries of at most {LONGEST} ns each; shorten its intervals"
+                ),
+            ));
         }
-        match u32::try_from(rest) {
-            Ok(rest) if split.len() < MAX_ENTRIES => split.push((states, rest)),
-            _ => {
-                return Err(FormatError::value(
-                    "uplinks[0].gate-parameters.admin-control-list",
-                    format!(
-                        "takes more than {MAX_ENTRIES} entries of at most {LONGEST} ns each; shorten its intervals"
-                    ),
-                ));
-            }
-        }
+        let (length, longer) = (ns / parts, ns % parts);
+        // Fits: the longest part is the interval divided by `parts`, rounded up.
+        split.extend((0..parts).map(|part| (states, (length + u64::from(part < longer)) as u32)));
     }
     Ok(split)
 }
@@ -68,6 +65,12 @@ pub(super) fn whole_ns(cycle: CycleTimeSetting) -> (u64, bool) {
 
 /// A cycle of so many nanoseconds as a fraction of a second.
 pub(super) fn fraction(place: &str, ns: u64) -> Result<CycleTimeSetting, FormatError> {
-    CycleTimeSetting::from_interval(Interval::from_ns(ns))
-        .map_err(|reason| FormatError::value(place, reason))
+    CycleTimeSetting::from_interval(Interval::from_ns(ns)).map_err(|_| {
+        FormatError::value(
+            place,
+            format!(
+                "a cycle of {ns} ns is no fraction of 32-bit numbers; beyond 4.29 s, round it to whole microseconds"
+            ),
+        )
+    })
 }

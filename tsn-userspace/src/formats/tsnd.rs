@@ -1,8 +1,8 @@
 //! The configuration file of `tsnd`: read as a whole, written with its uplink alone.
 
 use super::config::{
-    BaseTime, ClassReference, ClockSettings, Configuration, CycleTimeSetting, GateParameters,
-    GateStatesValue, Interval, TrafficClassSettings, Uplink, WorkerSettings,
+    BaseTime, ClassReference, ClockSettings, Configuration, CycleTimeSetting, GateControlEntry,
+    GateParameters, GateStatesValue, Interval, TrafficClassSettings, Uplink, WorkerSettings,
 };
 use super::loss::changed_settings;
 use super::{Converted, FormatError, Loss, gates};
@@ -43,80 +43,101 @@ pub(super) fn read(text: &str) -> Result<Converted<Uplink>, FormatError> {
 
 /// A whole file with this uplink, and without pods.
 pub(super) fn write(uplink: &Uplink) -> String {
+    // Field by field, so that a new one cannot be forgotten here.
+    let Uplink {
+        device,
+        link_speed,
+        per_frame_overhead,
+        lead_probes,
+        traffic_classes,
+        gate_parameters,
+    } = uplink;
     let mut lines = vec![
         "# The gates and classes of an uplink. Add the pods and their streams before use."
             .to_owned(),
         String::new(),
         "uplinks:".to_owned(),
-        format!("  - device: {}", scalar(&uplink.device)),
+        format!("  - device: {}", scalar(device)),
     ];
-    let default = Uplink::on_device(&uplink.device);
-    if let Some(speed) = uplink.link_speed {
+    let default = Uplink::on_device(device);
+    if let Some(speed) = link_speed {
         lines.push(format!("    link-speed: {speed}"));
     }
-    if uplink.per_frame_overhead != default.per_frame_overhead {
-        lines.push(format!(
-            "    per-frame-overhead: {}",
-            uplink.per_frame_overhead
-        ));
+    if *per_frame_overhead != default.per_frame_overhead {
+        lines.push(format!("    per-frame-overhead: {per_frame_overhead}"));
     }
-    if uplink.lead_probes != default.lead_probes {
-        lines.push(format!("    lead-probes: {}", uplink.lead_probes));
+    if *lead_probes != default.lead_probes {
+        lines.push(format!("    lead-probes: {lead_probes}"));
     }
-    if !uplink.traffic_classes.is_empty() {
+    if !traffic_classes.is_empty() {
         lines.push("    traffic-classes:".to_owned());
-        let classes = uplink.traffic_classes.iter();
+        let classes = traffic_classes.iter();
         lines.extend(classes.map(|class| format!("      - {}", flow(&class_members(class)))));
     }
     lines.push("    gate-parameters:".to_owned());
-    lines.extend(gate_lines(&uplink.gate_parameters));
+    lines.extend(gate_lines(gate_parameters));
     lines.join("\n") + "\n"
 }
 
 fn class_members(class: &TrafficClassSettings) -> Vec<(&'static str, String)> {
-    let default = TrafficClassSettings::numbered(class.number);
-    let mut members = vec![("number", class.number.to_string())];
-    if let Some(name) = &class.name {
+    let TrafficClassSettings {
+        number,
+        name,
+        queue_max_sdu,
+        capacity,
+        launch_time_required,
+        critical,
+    } = class;
+    let default = TrafficClassSettings::numbered(*number);
+    let mut members = vec![("number", number.to_string())];
+    if let Some(name) = name {
         members.push(("name", scalar(name)));
     }
-    if class.queue_max_sdu != default.queue_max_sdu {
-        members.push(("queue-max-sdu", class.queue_max_sdu.to_string()));
+    if *queue_max_sdu != default.queue_max_sdu {
+        members.push(("queue-max-sdu", queue_max_sdu.to_string()));
     }
-    if class.capacity != default.capacity {
-        members.push(("capacity", class.capacity.to_string()));
+    if *capacity != default.capacity {
+        members.push(("capacity", capacity.to_string()));
     }
-    if class.launch_time_required {
-        members.push(("launch-time-required", "true".to_owned()));
+    if *launch_time_required != default.launch_time_required {
+        members.push(("launch-time-required", launch_time_required.to_string()));
     }
-    if class.critical {
-        members.push(("critical", "true".to_owned()));
+    if *critical != default.critical {
+        members.push(("critical", critical.to_string()));
     }
     members
 }
 
 fn gate_lines(gates: &GateParameters) -> Vec<String> {
-    let BaseTime {
-        seconds,
-        nanoseconds,
-    } = gates.admin_base_time;
+    let GateParameters {
+        gate_enabled,
+        admin_gate_states,
+        admin_base_time: BaseTime {
+            seconds,
+            nanoseconds,
+        },
+        admin_cycle_time,
+        admin_cycle_time_extension,
+        admin_control_list,
+    } = gates;
     let default = GateParameters::default();
     let mut members = Vec::new();
-    if gates.gate_enabled != default.gate_enabled {
-        members.push(("gate-enabled", gates.gate_enabled.to_string()));
+    if *gate_enabled != default.gate_enabled {
+        members.push(("gate-enabled", gate_enabled.to_string()));
     }
-    if gates.admin_gate_states != default.admin_gate_states {
-        members.push(("admin-gate-states", open_classes(&gates.admin_gate_states)));
+    if *admin_gate_states != default.admin_gate_states {
+        members.push(("admin-gate-states", open_classes(admin_gate_states)));
     }
     let base_time = format!("{{ seconds: {seconds}, nanoseconds: {nanoseconds} }}");
     members.push(("admin-base-time", base_time));
-    if let Some(cycle) = gates.admin_cycle_time {
-        members.push(("admin-cycle-time", cycle_time(cycle)));
+    if let Some(cycle) = admin_cycle_time {
+        members.push(("admin-cycle-time", cycle_time(*cycle)));
     }
-    if gates.admin_cycle_time_extension.ns != 0 {
-        let extension = interval(gates.admin_cycle_time_extension);
+    if *admin_cycle_time_extension != default.admin_cycle_time_extension {
+        let extension = interval(*admin_cycle_time_extension);
         members.push(("admin-cycle-time-extension", extension));
     }
-    let list = if gates.admin_control_list.is_empty() {
+    let list = if admin_control_list.is_empty() {
         " []"
     } else {
         ""
@@ -125,10 +146,14 @@ fn gate_lines(gates: &GateParameters) -> Vec<String> {
         .into_iter()
         .map(|(name, value)| format!("      {name}: {value}"))
         .chain([format!("      admin-control-list:{list}")]);
-    let entries = gates.admin_control_list.iter().map(|entry| {
+    let entries = admin_control_list.iter().map(|entry| {
+        let GateControlEntry {
+            gate_states_value,
+            time_interval_value,
+        } = entry;
         let members = [
-            ("gate-states-value", open_classes(&entry.gate_states_value)),
-            ("time-interval-value", interval(entry.time_interval_value)),
+            ("gate-states-value", open_classes(gate_states_value)),
+            ("time-interval-value", interval(*time_interval_value)),
         ];
         format!("        - {}", flow(&members))
     });

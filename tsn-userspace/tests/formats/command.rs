@@ -123,6 +123,31 @@ fn an_error_says_file_and_place_and_writes_nothing() {
             "line 1, column 10",
         ),
         (&["--to", "tsnd", "tsnkit/demo-GCL.csv"], "", "'(1, 4)'"),
+        (
+            &["--to", "tsnd", "--device", "eth7", "gates.sh"],
+            "",
+            "--device: the document names its one device",
+        ),
+        (
+            &["--to", "yang", "--device", "eth7", "gates.yaml"],
+            "",
+            "--device: the document names its one device",
+        ),
+        (
+            &["--to", "yang", "--link", "(1, 4)", "gates.sh"],
+            "",
+            "--link: only files of tsnkit",
+        ),
+        (
+            &["--to", "tsnd", "--link", "(1, 4)", "gates.json"],
+            "",
+            "--link: only files of tsnkit",
+        ),
+        (
+            &["--to", "taprio", "--from", "tsnd"],
+            "uplinks: [{ device: eth0 }]",
+            "-: uplinks[0].gate-parameters: no gate control list",
+        ),
     ] {
         let output = convert(arguments, input);
         let (document, errors) = texts(&output);

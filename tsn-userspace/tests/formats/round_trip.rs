@@ -116,9 +116,30 @@ fn there_and_back(format: Format, uplink: &Uplink, written: &Converted<String>) 
     assert_eq!(read.losses, [], "{}", written.document);
     let before = behaviour(uplink);
     let after = behaviour(&read.document);
+    // What tc or the kernel refuses is written all the same, so it makes no difference here.
+    let refused = |loss: &Loss| {
+        format == Format::Taprio
+            && ["admin-control-list", "time-interval-value"]
+                .iter()
+                .any(|name| loss.field.ends_with(name))
+    };
+    let (refused, named): (Vec<_>, Vec<_>) = written.losses.iter().cloned().partition(refused);
+    if format == Format::Taprio {
+        let intervals = &read.document.gate_parameters.admin_control_list;
+        let is_long = intervals.len() > 24;
+        let is_short = intervals
+            .iter()
+            .any(|entry| entry.time_interval_value.ns < 480);
+        assert_eq!(
+            refused.len(),
+            usize::from(is_long) + usize::from(is_short),
+            "{refused:?}\n{}",
+            written.document
+        );
+    }
     assert_eq!(
         differences(&before, &after),
-        names(&written.losses),
+        names(&named),
         "{before:?}\n{after:?}\n{}",
         written.document
     );

@@ -83,7 +83,7 @@ fn a_cycle_that_differs_from_its_entries_is_written_as_802_1q_means_it() {
     assert_eq!(
         with_cycle("5s"),
         "sched-entry S 04 300000, sched-entry S 02 200000, sched-entry S 03 499500, \
-         sched-entry S 00 4294967295, sched-entry S 00 704033205"
+         sched-entry S 00 2499500250, sched-entry S 00 2499500250"
     );
 }
 
@@ -254,8 +254,73 @@ fn a_list_that_tc_would_cut_off_says_so() {
             &yaml.replace("      admin-cycle-time: 1ms\n", ""),
         )
         .document;
-        let command = write(Format::Taprio, &uplink).unwrap().document;
+        let written = write(Format::Taprio, &uplink).unwrap();
+        let command = &written.document;
         assert_eq!(command.starts_with("# tc of iproute2"), warned, "{command}");
-        assert_eq!(plain(Format::Taprio, &command).losses, []);
+        let wanted: &[&str] = if warned {
+            &["uplinks[0].gate-parameters.admin-control-list"]
+        } else {
+            &[]
+        };
+        assert_eq!(fields(&written), wanted);
+        assert_eq!(plain(Format::Taprio, command).losses, []);
     }
+}
+
+#[test]
+fn an_entry_that_the_kernel_refuses_for_its_length_is_named() {
+    // The interval of the last of four entries, the link's speed, and what is said of it.
+    for (interval, speed_mbps, said) in [
+        ("480ns", "", None),
+        (
+            "479ns",
+            "",
+            Some("[3].time-interval-value 479 ns: the kernel refuses"),
+        ),
+        ("0ns", "", Some("[3].time-interval-value 1 ns: ")),
+        ("479ns", "2500", None),
+        ("4800ns", "100", None),
+        (
+            "4799ns",
+            "100",
+            Some("4800 ns at 100 Mb/s (1 of the 4 here)"),
+        ),
+    ] {
+        let yaml = GATES_YAML
+            .replace("      admin-cycle-time: 1ms\n", "")
+            .replace(
+                "time-interval-value: 500ns",
+                &format!("time-interval-value: {interval}"),
+            );
+        let mut uplink = plain(Format::Tsnd, &yaml).document;
+        uplink.link_speed = speed_mbps.parse().ok();
+        let written = write(Format::Taprio, &uplink).unwrap();
+        let losses: Vec<String> = written.losses.iter().map(ToString::to_string).collect();
+        let short = losses
+            .iter()
+            .find(|loss| loss.contains("time-interval-value"));
+        match (short, said) {
+            (None, None) => {}
+            (Some(loss), Some(said)) => assert!(loss.contains(said), "no `{said}` in: {loss}"),
+            _ => panic!("{interval} at {speed_mbps}: {losses:?}"),
+        }
+    }
+    // A long interval is not split into a long part and one that is too short.
+    let yaml = GATES_YAML
+        .replace("      admin-cycle-time: 1ms\n", "")
+        .replace(
+            "time-interval-value: 500ns",
+            "time-interval-value: 4294967296ns",
+        );
+    let written = write(Format::Taprio, &plain(Format::Tsnd, &yaml).document).unwrap();
+    assert_eq!(written.losses, []);
+    assert_eq!(
+        written
+            .document
+            .matches("sched-entry S 00 2147483648")
+            .count(),
+        2,
+        "{}",
+        written.document
+    );
 }

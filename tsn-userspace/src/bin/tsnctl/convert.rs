@@ -99,7 +99,7 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
         Some(from) => from.into(),
         None => formats::guess(&text).with_context(|| {
             format!(
-                "{}: could be anything; say with --from what it is",
+                "{}: could be anything; say with --from what it is: tsnd, yang, taprio or tsnkit",
                 options.file.display()
             )
         })?,
@@ -108,6 +108,7 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
     if from == to {
         bail!("from and to are the same format; there is nothing to convert");
     }
+    refuse_unused(options, from)?;
     let offsets = beside(&options.file, from, "-OFFSET.csv")?;
     let queues = beside(&options.file, from, "-QUEUE.csv")?;
     let selection = Selection {
@@ -118,7 +119,8 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
     };
     let source = formats::read(from, &text, selection)
         .map_err(|error| anyhow!("{}: {error}", options.file.display()))?;
-    let target = formats::write(to, &source.document)?;
+    let target = formats::write(to, &source.document)
+        .map_err(|error| anyhow!("{}: {error}", options.file.display()))?;
     let not_carried = [source.losses, target.losses].concat();
     let refused = options.strict && !not_carried.is_empty();
     if context.output == Output::Text {
@@ -141,6 +143,19 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// An option that the source's format has no use for would be taken for one that worked.
+fn refuse_unused(options: &Options, from: Format) -> Result<()> {
+    if options.link.is_some() && from != Format::Tsnkit {
+        bail!("--link: only files of tsnkit have several links; leave it out");
+    }
+    if options.device.is_some() && !matches!(from, Format::Yang | Format::Tsnkit) {
+        bail!(
+            "--device: the document names its one device itself; leave it out, and edit the result"
+        );
+    }
+    Ok(())
 }
 
 fn read(file: &Path) -> Result<String> {

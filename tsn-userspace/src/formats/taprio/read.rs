@@ -149,7 +149,10 @@ fn control_list(
             )
         })?;
         if interval_ns == 0 {
-            return Err(wrong(at, "lasts 0 ns; taprio takes 1 ns or more"));
+            return Err(wrong(
+                at,
+                "lasts 0 ns; the kernel takes none shorter than a frame of 60 bytes, 480 ns at 1 Gb/s",
+            ));
         }
         Ok(GateControlEntry {
             gate_states_value: GateStatesValue::Mask(mask),

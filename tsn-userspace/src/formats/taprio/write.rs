@@ -8,9 +8,11 @@ use super::{HANDLE, identity_map, identity_queues};
 
 /// iproute2's tc puts an entry of 28 bytes each into a message of 1024 bytes, beside up to 340 bytes of the rest.
 const ENTRIES_THAT_TC_SENDS: usize = 24;
-const TOO_LONG_FOR_TC: &str = "\
-# tc of iproute2 has room for 24 to 29 entries: it drops the rest of these, with `message exceeded bound of 1024`.
-";
+const TOO_LONG_FOR_TC: &str = "tc of iproute2 has room for 24 to 29 entries: it drops the rest of these, with `message exceeded bound of 1024`";
+/// Without FCS (ETH_ZLEN). The kernel refuses an entry that is shorter than such a frame takes.
+const SHORTEST_FRAME_BYTES: u64 = 60;
+/// Taken where the configuration leaves the speed to the device.
+const USUAL_SPEED_MBPS: u32 = 1_000;
 
 const PLACE: &str = "uplinks[0].gate-parameters";
 
@@ -63,12 +65,20 @@ pub fn write(uplink: &Uplink) -> Result<Converted<String>, FormatError> {
         fill(&mut entries, ns);
         cycle_ns = Some(ns);
     }
+    losses.extend(too_short(
+        &entries,
+        uplink.link_speed.unwrap_or(USUAL_SPEED_MBPS),
+    ));
     let entries = split_to_32_bits(&entries)?;
-    let warning = if entries.len() > ENTRIES_THAT_TC_SENDS {
-        TOO_LONG_FOR_TC
-    } else {
-        ""
-    };
+    let mut warning = String::new();
+    if entries.len() > ENTRIES_THAT_TC_SENDS {
+        warning = format!("# {TOO_LONG_FOR_TC}.\n");
+        losses.push(Loss::new(
+            format!("{PLACE}.admin-control-list"),
+            format!("{} entries", entries.len()),
+            TOO_LONG_FOR_TC,
+        ));
+    }
     for (states, ns) in entries {
         arguments.push(format!("sched-entry S {states:02x} {ns}"));
     }
@@ -126,6 +136,23 @@ fn max_sdu(uplink: &Uplink, classes: u8) -> Vec<u32> {
             class.map_or(0, |class| class.queue_max_sdu)
         })
         .collect()
+}
+
+/// The first entry that the kernel refuses for its length; it counts in whole picoseconds for each byte.
+fn too_short(entries: &[(u8, u64)], speed_mbps: u32) -> Option<Loss> {
+    let shortest_ns = SHORTEST_FRAME_BYTES * (8_000_000 / u64::from(speed_mbps)).max(17) / 1_000;
+    let is_short = |(_, ns): &(u8, u64)| *ns < shortest_ns;
+    let first = entries.iter().position(is_short)?;
+    let all = entries.iter().filter(|entry| is_short(entry)).count();
+    Some(Loss::new(
+        format!("{PLACE}.admin-control-list[{first}].time-interval-value"),
+        format!("{} ns", entries[first].1),
+        format!(
+            "the kernel refuses an entry that is shorter than a frame of {SHORTEST_FRAME_BYTES} bytes, {shortest_ns} \
+             ns at {speed_mbps} Mb/s ({all} of the {} here); make it longer, or join it to its neighbour",
+            entries.len()
+        ),
+    ))
 }
 
 /// Makes the entries last exactly as long as the cycle: the last states hold, what begins after its end never runs.
