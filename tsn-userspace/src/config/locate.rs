@@ -39,6 +39,14 @@ impl fmt::Display for Position {
 /// gate control list, and little enough that a text made to grow beyond all bounds costs nothing.
 const MOST_REPLAYED_EVENTS: usize = 20_000;
 
+/// Enough for the longest gate control list, of 65,536 entries with up to 13 nodes and 15 events each, beside the rest.
+pub(super) fn budget() -> Option<serde_saphyr::Budget> {
+    serde_saphyr::budget! {
+        max_nodes: 1_000_000,
+        max_events: 1_500_000,
+    }
+}
+
 /// The positions of all fields of a document. A value that comes by an alias or a merge key stands where it is written,
 /// not where it is used.
 #[derive(Debug)]
@@ -51,6 +59,7 @@ impl Positions {
     /// everything stands at its beginning.
     pub fn of(text: &str) -> Self {
         let options = serde_saphyr::options! {
+            budget: budget(),
             duplicate_keys: DuplicateKeyPolicy::PassThrough, // so that the second one is found
             alias_limits: serde_saphyr::alias_limits! {
                 max_total_replayed_events: MOST_REPLAYED_EVENTS,

@@ -94,7 +94,9 @@ impl Configuration {
     ///
     /// A text that is no YAML or not of this shape.
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        serde_saphyr::from_str(text).map_err(|error| shape_error(text, &error))
+        let options = serde_saphyr::options! { budget: super::locate::budget() };
+        serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| shape_error(text, &error))
     }
 }
 

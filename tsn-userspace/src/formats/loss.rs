@@ -10,7 +10,7 @@ use super::config::{TrafficClassSettings, Uplink};
 /// Something that the source says and the target cannot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Loss {
-    /// The field, in the words of the source.
+    /// The field: in the words of the source, or of `tsnd` where [`write()`](super::write()) alone was asked.
     pub field: String,
     /// Its value.
     pub value: String,

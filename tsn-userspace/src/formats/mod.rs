@@ -90,17 +90,58 @@ pub fn read(
     text: &str,
     selection: Selection<'_>,
 ) -> Result<Converted<Uplink>, FormatError> {
+    let text = without_mark(text);
     let converted = match format {
         Format::Tsnd => tsnd::read(text),
         Format::Yang => yang::read(text, selection.device),
         Format::Taprio => taprio::read(text),
         Format::Tsnkit => tsnkit::read(text, selection),
     }?;
-    config::compile_uplink("uplinks[0]", &converted.document)?;
+    config::compile_uplink("uplinks[0]", &converted.document).map_err(|error| {
+        let place = in_words_of(format, &error.place);
+        FormatError::value(place, error.reason)
+    })?;
     Ok(converted)
 }
 
-/// Writes an uplink in a format.
+/// Reads a document and writes it in another format. What is said of it is said in its own words.
+///
+/// # Errors
+///
+/// Those of [`read`] and [`write()`].
+pub fn convert(
+    from: Format,
+    to: Format,
+    text: &str,
+    selection: Selection<'_>,
+) -> Result<Converted<String>, FormatError> {
+    let source = read(from, text, selection)?;
+    let mut target = write(to, &source.document).map_err(|error| match error {
+        FormatError::Value { place, reason } => {
+            FormatError::value(in_words_of(from, &place), reason)
+        }
+        other => other,
+    })?;
+    for loss in &mut target.losses {
+        loss.field = in_words_of(from, &loss.field);
+    }
+    target.losses.splice(0..0, source.losses);
+    Ok(target)
+}
+
+/// A path of `tsnd` in the words of the format that the uplink was read from.
+fn in_words_of(format: Format, place: &str) -> String {
+    let words: &[(&str, &str)] = match format {
+        Format::Tsnd => &[],
+        Format::Yang => &yang::WORDS,
+        Format::Taprio => &taprio::WORDS,
+        Format::Tsnkit => &tsnkit::WORDS,
+    };
+    let replaced = |place: String, (ours, theirs): &(&str, &str)| place.replace(ours, theirs);
+    words.iter().fold(place.to_owned(), replaced)
+}
+
+/// Writes an uplink in a format. What is lost is named in the words of `tsnd`.
 ///
 /// # Errors
 ///
@@ -120,18 +161,21 @@ pub fn write(format: Format, uplink: &Uplink) -> Result<Converted<String>, Forma
     }
 }
 
+/// The text without the byte order mark that some editors put in front of it.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// The format of a text by its unmistakable words; `None` if there are none, or those of several.
 pub fn guess(text: &str) -> Option<Format> {
+    let text = without_mark(text);
     let words_of = |wanted: &str| {
         text.lines()
             .filter(|line| !line.trim_start().starts_with('#'))
             .any(|line| line.split_whitespace().any(|word| word == wanted))
     };
     let signs = [
-        (
-            Format::Tsnd,
-            text.lines().any(|line| line.starts_with("uplinks:")),
-        ),
+        (Format::Tsnd, text.lines().any(is_uplinks_of_tsnd)),
         (
             Format::Yang,
             text.contains("\"ietf-interfaces:interfaces\""),
@@ -144,4 +188,12 @@ pub fn guess(text: &str) -> Option<Format> {
         (Some((format, _)), None) => Some(format),
         _ => None,
     }
+}
+
+/// `uplinks:` at the beginning of a line, as YAML also lets it be written.
+fn is_uplinks_of_tsnd(line: &str) -> bool {
+    ["uplinks", "\"uplinks\"", "'uplinks'"].iter().any(|key| {
+        let rest = line.strip_prefix(key);
+        rest.is_some_and(|rest| rest.trim_start().starts_with(':'))
+    })
 }

@@ -22,6 +22,16 @@ pub(super) const GATES_HEADER: &str = "link,queue,start,end,cycle";
 const OFFSETS_HEADER: &str = "stream,frame,offset";
 const QUEUES_HEADER: &str = "stream,frame,link,queue";
 
+/// Which columns and options say what the fields of an uplink say.
+pub(super) const WORDS: [(&str, &str); 3] = [
+    ("uplinks[0].device", "--device"),
+    (
+        "uplinks[0].gate-parameters.admin-control-list",
+        "GCL windows",
+    ),
+    ("uplinks[0].gate-parameters.admin-cycle-time", "GCL cycle"),
+];
+
 /// From one node to another.
 type Link = (u64, u64);
 
@@ -165,9 +175,13 @@ fn launch_times(link: Link, selection: Selection<'_>) -> Result<Vec<Loss>, Forma
 
 /// `(1, 4)`, as tsnkit writes it; also `1,4`.
 fn parse_link(place: &str, text: &str) -> Result<Link, FormatError> {
-    let inner = text.trim().trim_start_matches('(').trim_end_matches(')');
+    let text = text.trim();
+    let inner = match text.strip_prefix('(') {
+        Some(rest) => rest.strip_suffix(')'),
+        None => Some(text),
+    };
     let numbers = inner
-        .split_once(',')
+        .and_then(|inner| inner.split_once(','))
         .and_then(|(from, to)| Some((from.trim().parse().ok()?, to.trim().parse().ok()?)));
     numbers.ok_or_else(|| {
         FormatError::value(

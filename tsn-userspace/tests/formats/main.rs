@@ -8,8 +8,8 @@ mod taprio;
 mod tsnkit;
 mod yang;
 
-use tsn_userspace::config::{Configuration, Uplink};
-use tsn_userspace::formats::{Converted, Format, Selection, guess, read, write};
+use tsn_userspace::config::{Configuration, GateControlEntry, GateStatesValue, Interval, Uplink};
+use tsn_userspace::formats::{Converted, Format, Selection, convert, guess, read, write};
 
 const GATES_YAML: &str = include_str!("../data/gates.yaml");
 const GATES_JSON: &str = include_str!("../data/gates.json");
@@ -121,4 +121,58 @@ fn a_doubtful_text_is_not_guessed_at() {
         assert_eq!(guess(text), None, "{text}");
     }
     assert_eq!(guess(EXAMPLE), Some(Format::Tsnd));
+    for key in ["uplinks :", "\"uplinks\":", "'uplinks' :"] {
+        let text = GATES_YAML.replace("uplinks:", key);
+        assert_eq!(guess(&text), Some(Format::Tsnd), "{key}");
+        plain(Format::Tsnd, &text);
+    }
+    for text in [GATES_YAML, GATES_JSON, GATES_TC] {
+        let marked = format!("\u{feff}{text}");
+        let format = guess(text).unwrap();
+        assert_eq!(guess(&marked), Some(format));
+        plain(format, &marked);
+    }
+}
+
+#[test]
+fn the_longest_list_is_read_again_in_each_format() {
+    let mut uplink = plain(Format::Yang, GATES_JSON).document;
+    let gates = &mut uplink.gate_parameters;
+    gates.admin_cycle_time = None;
+    // Seven of eight classes open: the most words that an entry takes.
+    gates.admin_control_list = vec![
+        GateControlEntry {
+            gate_states_value: GateStatesValue::Mask(0xfe),
+            time_interval_value: Interval::from_us(1),
+        };
+        tsn_core::MAX_ENTRIES
+    ];
+    for format in [Format::Tsnd, Format::Yang, Format::Taprio] {
+        let written = write(format, &uplink).unwrap().document;
+        let again = plain(format, &written).document.gate_parameters;
+        assert_eq!(again.admin_control_list.len(), tsn_core::MAX_ENTRIES);
+    }
+}
+
+#[test]
+fn what_is_lost_is_named_in_the_words_of_the_source() {
+    let json = GATES_JSON
+        .replace("\"admin-gate-states\": 255", "\"admin-gate-states\": 1")
+        .replace("\"time-interval-value\": 500", "\"time-interval-value\": 5");
+    let tc = GATES_TC.replace("extension 100000", "extension 5000000000");
+    let to_taprio = convert(Format::Yang, Format::Taprio, &json, Selection::default());
+    let to_yang = convert(Format::Taprio, Format::Yang, &tc, Selection::default());
+    let to_taprio = to_taprio.unwrap();
+    assert_eq!(
+        fields(&to_taprio),
+        ["gate-parameter-table/admin-gate-states"]
+    );
+    assert_eq!(fields(&to_yang.unwrap()), ["cycle-time-extension"]);
+    let off = GATES_JSON.replace("\"gate-enabled\": true", "\"gate-enabled\": false");
+    let refused = convert(Format::Yang, Format::Taprio, &off, Selection::default());
+    let error = refused.unwrap_err().to_string();
+    assert!(
+        error.starts_with("gate-parameter-table: no gate"),
+        "{error}"
+    );
 }

@@ -12,8 +12,8 @@ tc qdisc del dev "$dev" root
 sudo /sbin/tc qdisc add dev 'eth0' handle 8001: root taprio num_tc 3 \
     map 2 2 1 0 2 2 2 2 2 2 2 2 2 2 2 2 queues 1@0 1@0 2@1 \
     sched-entry S 0x1 0x493e0 sched-entry S ff 0300000 \
-    sched-entry S 04 4294967295 max-sdu 0 1500 fp E P E \
-    flags 0x1 txtime-delay 40000 clockid tai  # the clock of all nodes
+    sched-entry S 04 4294967295 max-sdu 0 1500 \
+    flags 0x1 txtime-delay 40000 clockid tai fp E P E # the clock of all nodes
 tc qdisc replace dev eth0 parent 100:1 etf; tc -s qdisc
 "#;
     let read = plain(Format::Taprio, script);
@@ -24,6 +24,7 @@ tc qdisc replace dev eth0 parent 100:1 etf; tc -s qdisc
             "line 3, column 1",
             "line 9, column 1",
             "line 9, column 45",
+            "sched-entry in line 6, column 31",
             "handle",
             "map",
             "queues",
@@ -213,8 +214,20 @@ fn wrong_taprio_commands_are_refused_where_they_are_wrong() {
         ),
         (with("dev eth1 ", ""), "dev is missing"),
         (
+            with("queues 1@0 1@1 1@2", "queues x@y"),
+            "line 4, column 12: `x@y` is no argument",
+        ),
+        (
+            with("queues 1@0", "queues 1@65536"),
+            "`1@65536` is no argument",
+        ),
+        (
+            with("max-sdu 1500 0 200", "fp E P"),
+            "line 13, column 5: `clockid` follows fp, where tc takes E or P alone",
+        ),
+        (
             with("dev eth1", "dev a-name-that-is-too-long"),
-            "uplinks[0].device",
+            "dev: `a-name-that-is-too-long`",
         ),
         (
             with("qdisc replace", "qdisc del"),

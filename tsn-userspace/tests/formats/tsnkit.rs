@@ -111,10 +111,13 @@ fn wrong_tsnkit_files_are_refused_by_line_and_column() {
         let error = refusal(Format::Tsnkit, text, link("(0, 1)"));
         assert!(error.contains(fragment), "no `{fragment}` in: {error}");
     }
-    let error = refusal(Format::Tsnkit, TSNKIT_GCL, link("(0, 1"));
+    let error = refusal(Format::Tsnkit, TSNKIT_GCL, link("(0, 1)"));
     assert!(error.contains("--link: choose one of the links"), "{error}");
-    let error = refusal(Format::Tsnkit, TSNKIT_GCL, link("eth0"));
-    assert!(error.contains("--link: `eth0` is no link"), "{error}");
+    for wrong in ["eth0", "(1, 4", "1, 4)", "((1, 4))", "((1,4"] {
+        let error = refusal(Format::Tsnkit, TSNKIT_GCL, link(wrong));
+        let said = format!("--link: `{wrong}` is no link");
+        assert!(error.contains(&said), "no `{said}` in: {error}");
+    }
     let wrong_offsets = Selection {
         offsets: Some(TSNKIT_QUEUE),
         ..link("(1, 4)")

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::ValueEnum;
 use serde::Serialize;
-use tsn_userspace::formats::{self, Format, Loss, Selection};
+use tsn_userspace::formats::{self, Converted, Format, Loss, Selection};
 
 use crate::{Context, Output};
 
@@ -117,11 +117,11 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
         offsets: offsets.as_deref(),
         queues: queues.as_deref(),
     };
-    let source = formats::read(from, &text, selection)
+    let Converted {
+        document,
+        losses: not_carried,
+    } = formats::convert(from, to, &text, selection)
         .map_err(|error| anyhow!("{}: {error}", options.file.display()))?;
-    let target = formats::write(to, &source.document)
-        .map_err(|error| anyhow!("{}: {error}", options.file.display()))?;
-    let not_carried = [source.losses, target.losses].concat();
     let refused = options.strict && !not_carried.is_empty();
     if context.output == Output::Text {
         for loss in &not_carried {
@@ -132,7 +132,7 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
         }
     }
     let answer = Answer {
-        document: (!refused).then_some(target.document),
+        document: (!refused).then_some(document),
         not_carried,
     };
     context.print_as_it_is(&answer, |answer| {

@@ -85,11 +85,7 @@ impl Command {
         match word.text.as_str() {
             "num_tc" => once(&mut self.classes, word, words.number(Base::Ten)?),
             "map" => once(&mut self.map, word, words.numbers()),
-            "queues" => once(
-                &mut self.queues,
-                word,
-                words.list(|word| word.contains('@')),
-            ),
+            "queues" => once(&mut self.queues, word, words.list(is_range_of_queues)),
             "base-time" => once(&mut self.base_time_ns, word, words.number(Base::Ten)?),
             "cycle-time" => once(&mut self.cycle_time_ns, word, words.number(Base::Ten)?),
             "cycle-time-extension" => {
@@ -102,6 +98,17 @@ impl Command {
             "max-sdu" => once(&mut self.max_sdu_bytes, word, words.numbers()),
             "fp" => {
                 let list = words.list(|word| word == "E" || word == "P");
+                if list.len() < LIST_MAX
+                    && let Some(next) = words.words.peek()
+                {
+                    return Err(FormatError::value(
+                        next.place(),
+                        format!(
+                            "`{}` follows fp, where tc takes E or P alone; put fp at the end of the command",
+                            next.text
+                        ),
+                    ));
+                }
                 once(&mut self.preemption, word, list)
             }
             "sched-entry" => {
@@ -213,6 +220,13 @@ impl Words {
             .map(|word| word.text)
             .collect()
     }
+}
+
+/// `COUNT@OFFSET`, each of 16 bits.
+fn is_range_of_queues(word: &str) -> bool {
+    let is_number = |text: &str| number(text, Base::Ten).is_some_and(|n| n <= u16::MAX.into());
+    word.split_once('@')
+        .is_some_and(|(count, offset)| is_number(count) && is_number(offset))
 }
 
 fn number(text: &str, base: Base) -> Option<u64> {

@@ -38,3 +38,14 @@ fn identity_queues(classes: u8) -> Vec<String> {
 
 /// The handle that is written, after the manual's example.
 const HANDLE: &str = "100";
+
+/// Which arguments say what the fields of an uplink say, one after the other.
+pub(super) const WORDS: [(&str, &str); 4] = [
+    ("uplinks[0].device", "dev"),
+    (
+        "uplinks[0].gate-parameters.admin-control-list",
+        "sched-entry",
+    ),
+    ("uplinks[0].gate-parameters.admin-", ""),
+    ("].time-interval-value", "] interval"),
+];

@@ -138,7 +138,7 @@ fn control_list(
             "sched-entry is missing; a schedule has at least one",
         ));
     }
-    // Bits of classes beyond num_tc mean nothing to the kernel.
+    // Bits of classes beyond num_tc mean nothing to the kernel; `beyond_classes` names them.
     let existing = classes.map_or(u64::MAX, |classes| (1 << classes) - 1);
     let entry = |at: &At<(u64, u64)>| {
         let (mask, interval_ns) = at.value;
@@ -195,9 +195,26 @@ fn check_clock(command: &Command) -> Result<(), FormatError> {
     }
 }
 
+/// The first mask with a bit of a class that does not exist.
+fn beyond_classes(command: &Command, classes: u8) -> Option<Loss> {
+    let is_beyond = |at: &&At<(u64, u64)>| at.value.0 >> classes != 0;
+    let first = command.entries.iter().find(is_beyond)?;
+    let all = command.entries.iter().filter(is_beyond).count();
+    Some(Loss::new(
+        format!("sched-entry in {}", first.word.place()),
+        format!("{:02x}", first.value.0),
+        format!(
+            "num_tc {classes} has no classes beyond {}, whose gates mean nothing ({all} of the {} entries)",
+            classes - 1,
+            command.entries.len()
+        ),
+    ))
+}
+
 fn not_carried(command: &Command) -> Result<Vec<Loss>, FormatError> {
     let classes = number_of_classes(command)?.unwrap_or(8);
     let mut losses = Vec::new();
+    losses.extend(beyond_classes(command, classes));
     if let Some(At { value, .. }) = &command.handle
         && value.trim_end_matches(':') != HANDLE
     {

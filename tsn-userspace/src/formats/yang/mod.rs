@@ -18,3 +18,19 @@ mod write;
 
 pub(super) use read::read;
 pub(super) use write::write;
+
+/// Where the fields of an uplink stand in the module, one after the other.
+pub(super) const WORDS: [(&str, &str); 6] = [
+    ("uplinks[0].device", "interface/name"),
+    (
+        "uplinks[0].traffic-classes",
+        "gate-parameter-table/queue-max-sdu-table",
+    ),
+    ("].number", "]/traffic-class"),
+    ("uplinks[0].gate-parameters", "gate-parameter-table"),
+    ("gate-parameter-table.", "gate-parameter-table/"),
+    (
+        "admin-control-list[",
+        "admin-control-list/gate-control-entry[",
+    ),
+];

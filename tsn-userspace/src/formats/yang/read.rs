@@ -69,12 +69,36 @@ fn parse(text: &str) -> Result<Document, FormatError> {
     let mut json = serde_json::Deserializer::from_str(text);
     let document = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
-        let place = if path == "." { "the document" } else { &path };
-        FormatError::value(place, error.inner().to_string())
+        let place = if path == "." {
+            "the document".to_owned()
+        } else {
+            shortened(path)
+        };
+        FormatError::value(place, without_names(error.inner().to_string()))
     })?;
     json.end()
         .map_err(|error| FormatError::value("after the document", error.to_string()))?;
     Ok(document)
+}
+
+/// The beginning of a path, which endless nesting makes endless.
+fn shortened(path: String) -> String {
+    const LONGEST: usize = 300;
+    match path.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &path[..end]),
+        None => path,
+    }
+}
+
+/// An unknown node without the list of all known ones.
+fn without_names(reason: String) -> String {
+    match reason.split_once(", expected one of") {
+        Some((unknown, rest)) => {
+            let at = rest.rfind(" at line ").map_or("", |at| &rest[at..]);
+            format!("{unknown}, which the module does not have here{at}")
+        }
+        None => reason,
+    }
 }
 
 fn not_read(path: &str, members: Map<String, Value>) -> Vec<Loss> {
