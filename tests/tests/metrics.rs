@@ -361,7 +361,7 @@ fn clock(bed: &Bed, watched: &mut Watched) {
     watched.wait_for(&[&state("holdover"), &state("lost")]);
     send(bed, 1, &format!("{SENT_LATE} - 10 10"));
     watched.wait_for(&["tsnd_uplink_dropped_frames_total{cause=\"clock_lost\"}"]);
-    shim.step(Duration::from_secs(5));
+    shim.set_ahead(Duration::from_secs(5));
     watched.wait_for(&["tsnd_clock_steps_total"]);
     read_over_tcp(bed, watched);
     drop(daemon);

@@ -100,8 +100,8 @@ impl ClockShim {
         self.say(1, i64::from(!locked));
     }
 
-    /// Sets the clock ahead.
-    pub fn step(&mut self, ahead: Duration) {
+    /// Sets the clock so far ahead of what it would be without this.
+    pub fn set_ahead(&mut self, ahead: Duration) {
         self.say(0, ahead.as_nanos() as i64);
     }
 

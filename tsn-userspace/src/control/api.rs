@@ -170,7 +170,9 @@ pub struct StreamStatus {
     pub received: u64,
     /// Frames that the scheduler refused; the class tells why.
     pub refused: u64,
-    /// Frames that the scheduler dropped from its queues; the class tells why.
+    /// Frames that were dropped after the scheduler had accepted them: from its queues (the class tells why), or when
+    /// they were to be sent (the uplink tells why). The `received` of a pod's streams are their `refused`, `dropped` and
+    /// `sent`, what waits, and what was beyond the pod's quota.
     pub dropped: u64,
     /// Frames handed to the uplink.
     pub sent: u64,

@@ -221,7 +221,8 @@ impl<P: Port> Worker<P> {
                     Ok(command) => {
                         self.obey(command, now);
                         self.obeyed_at = tai_now();
-                        self.seen_at = self.obeyed_at;
+                        // Never back: a clock that was set back is seen in the next turn.
+                        self.seen_at = self.obeyed_at.max(now);
                         continue;
                     }
                     Err(TryRecvError::Disconnected) => return,
@@ -363,9 +364,10 @@ impl<P: Port> Worker<P> {
         }
         self.sleeps += 1;
         self.sleeper.sleep(until - now);
-        // Waking up late is what `spin_before` is for; only what exceeds it is a stall.
+        // Waking up late is what `spin_before` is for; only what exceeds it is a stall. And never back: a clock that was
+        // set back is seen in the next turn.
         let woken = tai_now();
-        self.seen_at = woken.min(until + self.spin_before);
+        self.seen_at = woken.min(until + self.spin_before).max(now);
     }
 
     /// Whether a drain was asked for and nothing is left, or its time is over.

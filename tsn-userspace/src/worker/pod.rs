@@ -64,7 +64,8 @@ pub struct StreamCounters {
     pub received: u64,
     /// Frames that the scheduler refused, whatever the cause (the class counts the causes).
     pub refused: u64,
-    /// Frames that the scheduler dropped from its queues, whatever the cause (the class counts the causes).
+    /// Frames that were dropped after the scheduler had accepted them: from its queues (the class counts the causes), or
+    /// when they were to be sent (the uplink does).
     pub dropped: u64,
     /// Frames that were handed to the uplink.
     pub sent: u64,
@@ -194,7 +195,7 @@ impl<P: Port> PodPort<P> {
         }
     }
 
-    /// A frame of this stream was dropped from its queue.
+    /// A frame of this stream was dropped after the scheduler had accepted it.
     pub fn count_dropped(&mut self, stream: usize, stalled: bool) {
         if let Some(counters) = self.streams.get_mut(stream) {
             counters.dropped += 1;

@@ -82,8 +82,10 @@ impl<P: Port> Worker<P> {
         };
         if self.clock_action.dropped_classes & 1 << departure.class.as_u8() != 0 {
             self.uplink_state.dropped_clock_lost += 1;
+            self.count_unsent(departure.stream);
         } else if !self.carrier || !self.uplink_is_up(now) {
             self.uplink_state.dropped_link_down += 1;
+            self.count_unsent(departure.stream);
         } else {
             self.join_burst(departure);
         }
@@ -116,7 +118,8 @@ impl<P: Port> Worker<P> {
         self.uplink_state.up = self.uplink.wake().is_ok();
         self.link_tried_at = now;
         let left = tai_now();
-        self.seen_at = left;
+        // Never back: a clock that was set back is seen in the next turn.
+        self.seen_at = left.max(now);
         let stalled = self.judge(now, left, stalled_before);
         let mut decisions = self.burst.take_decisions();
         let frames = decisions.len() as u64;
@@ -160,6 +163,7 @@ impl<P: Port> Worker<P> {
                 // The ring is full of frames that the device cannot send.
                 self.uplink_state.dropped_ring_full += 1;
             }
+            self.count_unsent(decision.stream);
             if let (Some(tap), Some(copy)) = (&mut self.capture, decision.copy) {
                 tap.discard(copy);
             }
@@ -184,6 +188,15 @@ impl<P: Port> Worker<P> {
             let error_ns = |time: TaiTime| left.as_nanos() as i64 - time.as_nanos() as i64;
             let departure = launch_time(decision.launch).map(|time| (left, error_ns(time)));
             pod.count_sent(stream, decision.late_by, stalled, departure);
+        }
+    }
+
+    /// A frame that the scheduler had chosen was not sent after all.
+    fn count_unsent(&mut self, stream: u32) {
+        let (place, stream) = untag(stream);
+        let place = self.places.get_mut(place);
+        if let Some(pod) = place.and_then(|place| place.pod.as_mut()) {
+            pod.count_dropped(stream, false);
         }
     }
 
