@@ -18,7 +18,7 @@ use crate::{AfxdpPort, AttachedPod, BackendError, Programs, SocketError};
 const HEADER_BYTES: usize = 14 + 2 * 4;
 
 /// Names of the [`PodCounter`]s, in their order.
-const COUNTER_NAMES: [&str; PodCounter::COUNT as usize] = [
+pub const COUNTER_NAMES: [&str; PodCounter::COUNT as usize] = [
     "stamped",
     "redirected",
     "fallback_heartbeat",

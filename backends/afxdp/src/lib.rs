@@ -15,7 +15,7 @@ mod programs;
 mod socket;
 mod umem;
 
-pub use backend::{AfxdpBackend, AfxdpConfig, DEFAULT_RING_SLOTS};
+pub use backend::{AfxdpBackend, AfxdpConfig, COUNTER_NAMES, DEFAULT_RING_SLOTS};
 pub use error::{BackendError, SocketError};
 pub use port::{AfxdpPort, WakeError};
 pub use programs::{

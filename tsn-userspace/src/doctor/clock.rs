@@ -1,7 +1,7 @@
 //! CLOCK_TAI, and who steers it.
 
 use super::device::Uplink;
-use super::{Code, Findings, Machine, processes};
+use super::{Code, Findings, Machine, clock_programs};
 
 /// Beyond this, in microseconds, the bound on the clock's error is worth a warning.
 const MAX_ERROR_US: i64 = 1_000;
@@ -57,33 +57,35 @@ fn kernel_clock(machine: &Machine, findings: &mut Findings) {
 }
 
 fn programs(machine: &Machine, findings: &mut Findings) {
-    let names = processes::all_names(machine);
-    let runs = |name: &str| names.iter().any(|running| running == name);
-    // The kernel cuts names of processes at 15 characters.
-    let steer_system_clock = ["phc2sys", "chronyd", "ntpd", "systemd-timesyn"];
-    let running: Vec<&str> = steer_system_clock
-        .into_iter()
-        .filter(|name| runs(name))
+    let programs = clock_programs::running(machine);
+    let mut steering: Vec<&str> = programs
+        .iter()
+        .filter(|program| program.steers_system_clock)
+        .map(|program| &*program.name)
         .collect();
-    match running[..] {
-        [] if runs("ptp4l") => findings.bad(
+    steering.sort_unstable();
+    steering.dedup();
+    let ptp4l = programs.iter().any(|program| program.name == "ptp4l");
+    match steering[..] {
+        [] if ptp4l => findings.bad(
             Code::ClockNotCarried,
-            "ptp4l runs, and neither phc2sys nor chronyd",
+            "ptp4l runs, and nothing that steers the system clock",
             "with hardware time stamps ptp4l steers the device's clock, and CLOCK_TAI does not follow it",
             "run phc2sys -a -r beside it, or chronyd with a `refclock PHC`",
         ),
         [] => findings.bad(
             Code::NoClockProgram,
-            "none of ptp4l, phc2sys, chronyd, ntpd, systemd-timesyncd runs here",
+            "none of ptp4l, phc2sys, chronyd, ntpd, systemd-timesyncd steers the system clock here",
             "unless something outside of this PID namespace steers the clock, it drifts",
             "run ptp4l and phc2sys, or chronyd",
         ),
         [only] => findings.fine(Code::NoClockProgram, format!("{only} steers the clock")),
         _ => findings.bad(
             Code::TwoClockPrograms,
-            format!("{} run at once", running.join(" and ")),
+            format!("{} steer the system clock at once", steering.join(" and ")),
             "each undoes what the other does, so the clock swings between them",
-            "stop all but one, such as: systemctl disable --now systemd-timesyncd (chronyd -x does not steer either)",
+            "let one of them steer it: chronyd -x does not, phc2sys does not with another clock after -c or with -E ntpshm, \
+             and systemctl disable --now systemd-timesyncd ends that",
         ),
     }
 }

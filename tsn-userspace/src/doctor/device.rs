@@ -22,9 +22,9 @@ pub struct Uplink {
 }
 
 impl Uplink {
-    /// A veth has neither a wire nor a queue in front of it.
+    /// A device without a bus, such as a veth or the loopback, has neither a wire nor a queue in front of it.
     pub fn is_virtual(&self) -> bool {
-        self.link.kind == "veth"
+        self.ethtool.bus.is_none()
     }
 }
 

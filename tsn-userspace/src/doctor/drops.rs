@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Answers, Code, Findings};
 
 /// Why, and the way out, by cause. The other causes are what the application or the schedule asked for.
-pub const CAUSES: [(&str, &str, &str); 14] = [
+pub const CAUSES: [(&str, &str, &str); 15] = [
     (
         "receive_no_buffer",
         "there was no frame buffer left to receive into",
@@ -62,6 +62,11 @@ pub const CAUSES: [(&str, &str, &str); 14] = [
         "bring ptp4l and phc2sys, or chrony, back",
     ),
     (
+        "device",
+        "the device's driver did not send frames that it had taken",
+        "look at the driver's counters (ethtool -S) and at `dmesg`",
+    ),
+    (
         "link_down",
         "the uplink had no carrier",
         "look at the cable and the other end",
@@ -105,7 +110,7 @@ fn of_one(whose: &str, drops: &BTreeMap<String, u64>, findings: &mut Findings) {
         if frames > 0 {
             findings.bad(
                 Code::Drops,
-                format!("{whose}: {frames} frames {cause}"),
+                format!("{whose}: {frames} frames {cause} since the start"),
                 why,
                 mend,
             );

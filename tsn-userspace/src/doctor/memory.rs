@@ -16,8 +16,12 @@ pub(super) fn examine(
 ) {
     let locked = locked(machine, subject, findings);
     swap(machine, locked, findings);
-    pages(machine, findings);
-    iommu(machine, uplink, findings);
+    // Only DPDK needs huge pages and an IOMMU.
+    let dpdk_possible = subject
+        .answers()
+        .is_none_or(|answers| answers.status.backend != "afxdp");
+    pages(machine, dpdk_possible, findings);
+    iommu(machine, uplink, dpdk_possible, findings);
     numa(machine, uplink, cpu, findings);
 }
 
@@ -116,7 +120,7 @@ fn swap(machine: &Machine, locked: Option<bool>, findings: &mut Findings) {
     }
 }
 
-fn pages(machine: &Machine, findings: &mut Findings) {
+fn pages(machine: &Machine, dpdk_possible: bool, findings: &mut Findings) {
     let path = "/sys/kernel/mm/transparent_hugepage/enabled";
     match machine.text(path) {
         Some(choice) if choice.contains("[always]") => findings.bad(
@@ -136,6 +140,7 @@ fn pages(machine: &Machine, findings: &mut Findings) {
         .as_deref()
         .and_then(|text| value_of(text, "HugePages_Total"))
     {
+        Some("0") if !dpdk_possible => {}
         Some("0") => findings.bad(
             Code::NoHugePages,
             "no huge pages are set aside",
@@ -147,8 +152,11 @@ fn pages(machine: &Machine, findings: &mut Findings) {
     }
 }
 
-fn iommu(machine: &Machine, uplink: Option<&Uplink>, findings: &mut Findings) {
+fn iommu(machine: &Machine, uplink: Option<&Uplink>, dpdk_possible: bool, findings: &mut Findings) {
     if machine.names("/sys/kernel/iommu_groups").is_empty() {
+        if !dpdk_possible {
+            return;
+        }
         findings.bad(
             Code::NoIommu,
             "there is no IOMMU in use",

@@ -5,6 +5,7 @@
 //! found is listed in [`Code`], and in `docs/doctor.md`.
 
 mod clock;
+mod clock_programs;
 mod code;
 mod competitors;
 mod core_time;

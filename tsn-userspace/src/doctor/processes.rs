@@ -42,18 +42,23 @@ impl Thread {
 
 /// The directories of all threads.
 pub fn all_threads(machine: &Machine) -> Vec<String> {
-    let processes = machine.names("/proc").into_iter();
+    let processes = all_processes(machine).into_iter();
     processes
-        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
         .flat_map(|process| threads_of(machine, &process))
         .collect()
 }
 
+/// The numbers of all processes.
+pub fn all_processes(machine: &Machine) -> Vec<String> {
+    let mut processes = machine.names("/proc");
+    processes.retain(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    processes
+}
+
 /// The names of all processes.
 pub fn all_names(machine: &Machine) -> Vec<String> {
-    let processes = machine.names("/proc").into_iter();
+    let processes = all_processes(machine).into_iter();
     processes
-        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
         .filter_map(|process| machine.text(&format!("/proc/{process}/comm")))
         .collect()
 }

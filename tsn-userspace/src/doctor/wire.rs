@@ -15,7 +15,7 @@ const PAUSE_BYTES: u64 = 65_535 * 64;
 
 pub(super) fn examine(subject: &Subject, uplink: &Uplink, findings: &mut Findings) {
     let set_mbps = set_speed_mbps(subject, uplink);
-    speed(uplink, set_mbps, findings);
+    speed(subject, uplink, set_mbps, findings);
     if uplink.is_virtual() {
         return;
     }
@@ -25,7 +25,7 @@ pub(super) fn examine(subject: &Subject, uplink: &Uplink, findings: &mut Finding
     sharing(uplink, speed_mbps, findings);
 }
 
-fn speed(uplink: &Uplink, set_mbps: Option<u32>, findings: &mut Findings) {
+fn speed(subject: &Subject, uplink: &Uplink, set_mbps: Option<u32>, findings: &mut Findings) {
     let name = &uplink.link.name;
     match (set_mbps, uplink.ethtool.speed_mbps) {
         (None, None) => findings.bad(
@@ -45,7 +45,11 @@ fn speed(uplink: &Uplink, set_mbps: Option<u32>, findings: &mut Findings) {
                 format!(
                     "a full frame takes {frame_us:.1} us on the wire, and is taken to need {wrong_us:.1} us"
                 ),
-                "correct uplinks[0].link-speed, or leave it out",
+                if is_configured(subject) {
+                    "correct uplinks[0].link-speed, or leave it out"
+                } else {
+                    "restart tsnd, which takes the device's speed when it starts"
+                },
             );
         }
         (configured, speed) => findings.fine(
@@ -53,6 +57,14 @@ fn speed(uplink: &Uplink, set_mbps: Option<u32>, findings: &mut Findings) {
             format!("{name}: {} Mb/s", configured.or(speed).unwrap_or_default()),
         ),
     }
+}
+
+/// Whether a speed is set in the configuration file.
+fn is_configured(subject: &Subject) -> bool {
+    let uplink = subject
+        .configuration()
+        .and_then(|known| known.uplinks.first());
+    uplink.is_some_and(|uplink| uplink.link_speed.is_some())
 }
 
 /// The speed that the gates reckon with, where it is known: the running daemon's, else the configured one.
@@ -101,7 +113,7 @@ fn sharing(uplink: &Uplink, speed: u32, findings: &mut Findings) {
                 "a burst of the kernel's TCP traffic holds the wire for up to {:.0} us at {speed} Mb/s",
                 wire_us(SEGMENTED_BYTES, speed)
             ),
-            format!("ethtool -K {name} tso off"),
+            format!("ethtool -K {name} tso off gso off"),
         ),
         Some(false) => findings.fine(Code::TsoOn, format!("{name}: TSO off")),
         None => {}

@@ -2,13 +2,12 @@
 
 use std::fmt::Write;
 use std::io::ErrorKind;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tsn_userspace::config::Configuration;
 use tsn_userspace::doctor::{
@@ -74,7 +73,7 @@ async fn daemon(context: &Context) -> Daemon {
         anyhow::Ok(Answers {
             status: context.get("/v1/status").await?,
             pods: context.get("/v1/pods").await?,
-            process_id: listening_process(&context.control),
+            process_id: listening_process(&context.control).await,
         })
     };
     let reason = match timeout(PATIENCE, answers).await {
@@ -99,10 +98,10 @@ fn is_denied(error: &anyhow::Error) -> bool {
 }
 
 /// Who listens on a socket; `None` if that is outside of this PID namespace.
-fn listening_process(socket: &Path) -> Option<u32> {
-    let stream = UnixStream::connect(socket).ok()?;
-    let credentials = getsockopt(&stream, PeerCredentials).ok()?;
-    u32::try_from(credentials.pid()).ok().filter(|pid| *pid > 0)
+async fn listening_process(socket: &Path) -> Option<u32> {
+    let stream = UnixStream::connect(socket).await.ok()?;
+    let process = stream.peer_cred().ok()?.pid()?;
+    u32::try_from(process).ok().filter(|pid| *pid > 0)
 }
 
 fn report_text(report: &Report, verbose: bool) -> Result<String, std::fmt::Error> {

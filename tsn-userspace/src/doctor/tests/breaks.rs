@@ -78,6 +78,23 @@ pub const BREAKS: &[Break] = &[
         |s| s.write("/proc/4/comm", "chronyd\n"),
         &[Code::TwoClockPrograms],
     ),
+    (
+        // A grandmaster: chronyd steers the system clock, and phc2sys carries that to the device.
+        |s| {
+            s.write("/proc/4/comm", "chronyd\n");
+            let command_line = "phc2sys\0-s\0CLOCK_REALTIME\0-c\0eth1\0";
+            s.write("/proc/3/cmdline", command_line);
+        },
+        &[],
+    ),
+    (
+        // Software time stamps: ptp4l steers the system clock itself.
+        |s| {
+            s.remove("/proc/3/comm");
+            s.write("/proc/2/cmdline", "ptp4l\0-S\0-i\0eth1\0");
+        },
+        &[],
+    ),
     (|s| s.remove("/proc/3/comm"), &[Code::ClockNotCarried]),
     (
         |s| s.uplink().1.hardware_clock = Some(None),
@@ -254,7 +271,10 @@ pub const BREAKS: &[Break] = &[
         &[Code::TransparentHugePages],
     ),
     (
-        |s| s.write("/proc/meminfo", "HugePages_Total: 0\n"),
+        |s| {
+            s.write("/proc/meminfo", "HugePages_Total: 0\n");
+            s.answers().status.backend = "dpdk".to_owned();
+        },
         &[Code::NoHugePages],
     ),
     (
@@ -269,8 +289,23 @@ pub const BREAKS: &[Break] = &[
     (
         |s| {
             std::fs::remove_dir_all(s.root.path().join("sys/kernel/iommu_groups")).unwrap();
+            s.answers().status.backend = "dpdk".to_owned();
         },
         &[Code::NoIommu],
+    ),
+    (
+        |s| {
+            s.write("/proc/meminfo", "HugePages_Total: 0\n");
+            std::fs::remove_dir_all(s.root.path().join("sys/kernel/iommu_groups")).unwrap();
+        },
+        &[],
+    ),
+    (
+        |s| {
+            let (_, ethtool) = s.uplink();
+            (ethtool.bus, ethtool.tso) = (None, Some(true));
+        },
+        &[],
     ),
     (
         |s| s.write("/sys/bus/pci/devices/0000:01:00.0/numa_node", "1\n"),

@@ -86,12 +86,50 @@ fn every_cause_of_drops_that_can_be_mended_is_told() {
         counters.insert(cause.to_owned(), 12);
         let report = scenario.examine();
         let finding = of(&report, Code::Drops);
-        assert_eq!(finding.what, format!("class 7: 12 frames {cause}"));
+        assert_eq!(
+            finding.what,
+            format!("class 7: 12 frames {cause} since the start")
+        );
         assert_eq!(
             (finding.why.as_deref(), finding.mend.as_deref()),
             (Some(why), Some(mend))
         );
     }
+}
+
+#[test]
+fn the_causes_are_those_that_the_daemon_counts() {
+    let mut scenario = Scenario::healthy();
+    let answers = scenario.answers();
+    let of_daemon = [
+        &answers.status.uplink.drops,
+        &answers.status.classes[0].drops,
+        &answers.pods[0].drops,
+    ];
+    let counted: BTreeSet<&str> = of_daemon
+        .into_iter()
+        .flat_map(|drops| drops.keys().map(String::as_str))
+        .chain(tsn_afxdp::COUNTER_NAMES)
+        .collect();
+    for (cause, ..) in CAUSES {
+        assert!(
+            counted.contains(cause),
+            "nobody counts {cause}: {counted:?}"
+        );
+    }
+}
+
+#[test]
+fn a_speed_that_is_not_configured_is_not_to_be_corrected() {
+    let mend = |configured| {
+        let mut scenario = Scenario::healthy();
+        scenario.configuration().uplinks[0].link_speed = configured;
+        scenario.uplink().1.speed_mbps = Some(100);
+        let report = scenario.examine();
+        of(&report, Code::LinkSpeedDiffers).mend.clone().unwrap()
+    };
+    assert!(mend(Some(1_000)).contains("uplinks[0].link-speed"));
+    assert!(mend(None).contains("restart tsnd"));
 }
 
 #[test]
@@ -107,7 +145,7 @@ fn findings_tell_the_values() {
     };
     let tso = told(|s| s.uplink().1.tso = Some(true), Code::TsoOn);
     assert!(
-        tso.contains("524 us") && tso.contains("ethtool -K eth1 tso off"),
+        tso.contains("524 us") && tso.contains("ethtool -K eth1 tso off gso off"),
         "{tso}"
     );
     let mtu = told(|s| s.host_end().0.mtu = 1_500, Code::HostMtu);
