@@ -39,10 +39,8 @@ fn frames_keep_leaving_through_the_daemon_when_the_clock_is_set_ahead_and_back()
         200,
         Duration::from_millis(1),
     );
-    let mut steps = 0;
-    for ahead in [STEP, Duration::ZERO] {
+    for (steps, ahead) in [(1, STEP), (2, Duration::ZERO)] {
         shim.set_ahead(ahead);
-        steps += 1;
         wait_until("the worker to see the step", BOUND, || {
             number(&status(&control)["clock-steps"]) == steps
         })
