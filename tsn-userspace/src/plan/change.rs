@@ -151,19 +151,25 @@ fn story(
             }
         }
         None => story.push(
-            "No new list starts: from the command on the gates stand as admin-gate-states says."
+            "No new list starts: from the command on the gates stand as the new admin-gate-states says."
                 .to_owned(),
         ),
     }
     match (course.last_cycle(), old.enabled) {
         (Some(last), _) => story.extend(story_of_last_cycle(course, last, old, new, rows)),
-        (None, true) => story.push(
-            "The old list has not started by then: the gates stand as admin-gate-states says until the change."
-                .to_owned(),
-        ),
-        (None, false) => story.push(
-            "No list runs before it: the gates stand as the old admin-gate-states says.".to_owned(),
-        ),
+        (None, had_list) => story.push(format!(
+            "{} The gates stand as the old admin-gate-states says until the command{}.",
+            if had_list {
+                "The old list has not started when the command comes, and never does."
+            } else {
+                "No list runs before it."
+            },
+            if new.enabled {
+                ", and as the new one says from the command on until the change"
+            } else {
+                ""
+            },
+        )),
     }
     story
 }
@@ -234,6 +240,8 @@ fn note_of_difference(old: &Configuration, new: &Configuration) -> Option<String
         )
     };
     (without_gates(old) != without_gates(new)).then(|| {
-        "the files differ in more than gates and pods: tsnctl apply refuses that, it needs a restart".to_owned()
+        "the files differ in more than gates and pods: tsnctl apply refuses that, it needs a restart; the old list's windows \
+         too are drawn with the new file's speed, classes and stall-threshold"
+            .to_owned()
     })
 }

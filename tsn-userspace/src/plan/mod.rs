@@ -10,6 +10,7 @@ mod gates;
 pub mod model;
 mod parts;
 mod rows;
+mod running;
 mod steady;
 mod strip;
 pub mod svg;
@@ -20,6 +21,7 @@ mod words;
 
 pub use change::Command;
 pub use model::Plan;
+pub use running::take_running_base_time;
 
 use tsn_core::Nanoseconds;
 
@@ -42,7 +44,9 @@ pub enum PlanError {
     Configuration(#[from] crate::config::ConfigurationError),
     /// The picture would reach beyond what 64 bits of nanoseconds can tell.
     #[error(
-        "{cycles} cycles of {cycle} are too long for a picture (146 years); draw fewer, or shorten the cycle"
+        "{} of {cycle}, with those around that are looked at, take more than the 146 years that a picture can hold; {}",
+        if *cycles == 1 { "a cycle".to_owned() } else { format!("{cycles} cycles") },
+        if *cycles == 1 { "shorten the cycle" } else { "draw fewer, or shorten the cycle" },
     )]
     TooLong {
         /// How many cycles were to be drawn.

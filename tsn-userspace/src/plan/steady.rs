@@ -1,11 +1,11 @@
 //! A gate control list that repeats.
 
-use tsn_core::{Gates, Schedule, TaiTime, TrafficClass};
+use tsn_core::{GateStates, Gates, Schedule, TaiTime, TrafficClass};
 
 use super::gates::{TaiWindow, next_cycle, windows};
 use super::model::{Figures, List, Plan, Span, SpanKind};
 use super::rows::{Classes, link_speed_mbps, uplink};
-use super::words::link_speed;
+use super::words::{about, instant, link_speed};
 use super::{Assumptions, PlanError};
 use crate::config::{CompiledGates, Configuration, Uplink};
 use crate::durations::duration;
@@ -93,7 +93,8 @@ impl Steady {
 }
 
 impl Plan {
-    /// The gates of a configuration over `cycles` cycles, or for a millisecond if no list runs.
+    /// The gates of a configuration over `cycles` cycles, or for a millisecond if no list runs. A list that has not
+    /// started at `now` is drawn all the same; a note says when it does.
     ///
     /// # Errors
     ///
@@ -101,6 +102,7 @@ impl Plan {
     pub fn of(
         configuration: &Configuration,
         cycles: u32,
+        now: TaiTime,
         assumptions: &Assumptions,
     ) -> Result<Self, PlanError> {
         let (uplink, compiled) = uplink(configuration)?;
@@ -136,6 +138,7 @@ impl Plan {
         let figures = steady.figures(&classes).map(|figures| (figures, None));
         let rows = classes.rows(windows, steady.start, zero, figures);
         let mut notes = notes_of_list(&compiled.gates);
+        notes.extend(note_of_start(&compiled.gates, now));
         notes.extend(note_of_link_speed(uplink, assumptions));
         notes.extend(classes.notes(&rows));
         Ok(Plan {
@@ -162,10 +165,43 @@ pub fn notes_of_list(gates: &CompiledGates) -> Vec<String> {
         return Vec::new();
     }
     let entries = schedule.parameters().entries.len();
+    let (which, before) = match never_run {
+        1 => ("the last never runs".to_owned(), "it"),
+        _ => (format!("the last {never_run} never run"), "them"),
+    };
     vec![format!(
-        "of the {entries} entries the last {never_run} never run: the cycle ends before them; lengthen admin-cycle-time or \
-         shorten the intervals"
+        "of the {entries} entries {which}: the cycle ends before {before}; lengthen admin-cycle-time or shorten the \
+         intervals"
     )]
+}
+
+/// When the list starts, and what holds until then, if it has not started at `now`.
+fn note_of_start(gates: &CompiledGates, now: TaiTime) -> Option<String> {
+    let schedule = gates.schedule.as_ref().filter(|_| gates.enabled)?;
+    let base_time = schedule.parameters().base_time;
+    (base_time > now).then(|| {
+        format!(
+            "the list starts at its admin-base-time, {}, {} from now; until then, if no other list runs, the gates stand as \
+             admin-gate-states says: {}",
+            instant(base_time.as_nanos()),
+            about(base_time.as_nanos() - now.as_nanos()),
+            states(gates.admin_gate_states),
+        )
+    })
+}
+
+/// Gate states in words.
+fn states(states: GateStates) -> String {
+    let open: Vec<String> = TrafficClass::ALL
+        .into_iter()
+        .filter(|class| states.is_open(*class))
+        .map(|class| class.as_u8().to_string())
+        .collect();
+    match states {
+        GateStates::ALL_OPEN => "all are open".to_owned(),
+        GateStates::ALL_CLOSED => "all are closed, and nothing leaves".to_owned(),
+        _ => format!("open for {} alone", open.join(", ")),
+    }
 }
 
 /// Whether the speed of the link was assumed.

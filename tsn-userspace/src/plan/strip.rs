@@ -8,10 +8,12 @@ const EIGHTHS: u128 = 8;
 const LEFT_BLOCKS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
 /// Glyphs and what they mean, in the order of a legend.
-pub const LEGEND: [(char, &str); 6] = [
+pub const LEGEND: [(char, &str); 8] = [
     (OPEN, "open"),
+    (PARTIAL, "open for a part of the column"),
     (GUARD, GUARD_BAND),
     (MARGINS, MARGIN),
+    (UNFIT, "window too short for the longest frame"),
     (NARROW, "a window narrower than a column"),
     (GAP, "closed for less than a column"),
     (SEVERAL, "several windows in a column"),
@@ -21,6 +23,10 @@ pub const GUARD_BAND: &str = "guard band: the longest frame may no longer start"
 /// What the worker keeps clear at both ends of a window.
 pub const MARGIN: &str = "margin: lead, stall-threshold";
 const OPEN: char = '█';
+/// Stands in the legend for all blocks of a part of a column.
+const PARTIAL: char = '▌';
+const RIGHT_BLOCKS: [char; 2] = ['▕', '▐'];
+const UNFIT: char = '×';
 const GUARD: char = '▒';
 const MARGINS: char = '░';
 const NARROW: char = '│';
@@ -70,6 +76,8 @@ struct Column {
     usable: u128,
     guard: u128,
     margin: u128,
+    /// Of windows in which the longest frame may not start at any time.
+    unfit: u128,
     /// Windows, and breaks between windows, that lie inside it.
     windows: u32,
     gaps: u32,
@@ -91,12 +99,18 @@ pub fn strip(plan: &Plan, row: &Row, scale: Columns) -> Vec<char> {
         if open == close {
             continue;
         }
-        for (from, to, part) in parts(plan, window) {
+        let parts = parts(plan, window);
+        let is_usable = |(from, to, part): &(i64, i64, Part)| *part == Part::Usable && from < to;
+        let fits = window.latest_start_ns.is_none() || parts.iter().any(is_usable);
+        for (from, to, part) in parts {
             let (from, to) = scale.clip(from, to);
+            let part = Some(part).filter(|_| fits);
             add(&mut columns, scale.length_ns, from, to, part);
         }
         note_changes(&mut columns, scale.length_ns, closed_from, open, close);
-        show_guard(plan, window, &mut columns, scale);
+        if fits {
+            show_guard(plan, window, &mut columns, scale);
+        }
         closed_from = Some(close);
     }
     columns
@@ -105,16 +119,18 @@ pub fn strip(plan: &Plan, row: &Row, scale: Columns) -> Vec<char> {
         .collect()
 }
 
-fn add(columns: &mut [Column], length: u128, from: u128, to: u128, part: Part) {
+/// Adds a part, or time of a window that is too short.
+fn add(columns: &mut [Column], length: u128, from: u128, to: u128, part: Option<Part>) {
     let mut from = from;
     while from < to {
         let index = (from / length) as usize;
         let end = to.min((index as u128 + 1) * length);
         let column = &mut columns[index];
         *match part {
-            Part::Usable => &mut column.usable,
-            Part::Guard => &mut column.guard,
-            Part::Margin => &mut column.margin,
+            Some(Part::Usable) => &mut column.usable,
+            Some(Part::Guard) => &mut column.guard,
+            Some(Part::Margin) => &mut column.margin,
+            None => &mut column.unfit,
         } += end - from;
         column.open_at_left |= from == index as u128 * length;
         from = end;
@@ -171,9 +187,15 @@ fn show_guard(plan: &Plan, window: &Window, columns: &mut [Column], scale: Colum
     .shows_guard = true;
 }
 
+/// Whether a legend's glyph stands for one in a strip.
+pub fn stands_for(legend: char, glyph: char) -> bool {
+    let is_block = || LEFT_BLOCKS.contains(&glyph) || RIGHT_BLOCKS.contains(&glyph);
+    legend == glyph || legend == PARTIAL && is_block()
+}
+
 impl Column {
     fn open(&self) -> u128 {
-        self.usable + self.guard + self.margin
+        self.usable + self.guard + self.margin + self.unfit
     }
 
     fn glyph(&self, length: u128) -> char {
@@ -181,13 +203,14 @@ impl Column {
         let mostly_open = open * 2 >= length;
         match (self.windows, self.gaps) {
             _ if open == 0 => CLOSED,
+            _ if open == self.unfit => UNFIT,
             (0, 0) if open == length => self.texture(),
             (0, 0) if mostly_open && self.texture() != OPEN => self.texture(),
             (0, 0) if self.open_at_left => LEFT_BLOCKS[eighths(open, length).clamp(1, 7) - 1],
             // There are no blocks for the right side but these.
             (0, 0) => match eighths(open, length) {
-                0 | 1 => '▕',
-                2..=5 => '▐',
+                0 | 1 => RIGHT_BLOCKS[0],
+                2..=5 => RIGHT_BLOCKS[1],
                 _ => OPEN,
             },
             (0, 1) => GAP,

@@ -4,8 +4,8 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
 use super::axis::Axis;
-use super::model::Plan;
-use super::strip::{CLOSED, Columns, LEGEND, strip};
+use super::model::{Plan, Span};
+use super::strip::{CLOSED, Columns, LEGEND, stands_for, strip};
 use super::table::{self, NEVER_OPENS, class};
 use super::words::{heading, truncated, wrapped};
 use crate::durations::duration;
@@ -241,7 +241,8 @@ fn coloured(line: &[char], style: Style) -> String {
 }
 
 fn push_legend(text: &mut String, picture: &Picture, width: usize) {
-    let used = |glyph: char| picture.strips.iter().flatten().any(|other| *other == glyph);
+    let glyphs = || picture.strips.iter().flatten();
+    let used = |legend: char| glyphs().any(|glyph| stands_for(legend, *glyph));
     let mut line = String::new();
     for (glyph, meaning) in LEGEND.into_iter().filter(|(glyph, _)| used(*glyph)) {
         let item = format!("{glyph} {meaning}");
@@ -258,12 +259,20 @@ fn push_legend(text: &mut String, picture: &Picture, width: usize) {
     text.push('\n');
     let column_ns =
         picture.plan.end_ns().abs_diff(picture.plan.start_ns()) / picture.columns as u64;
-    push_wrapped(
-        text,
-        "",
-        &format!("one column is {}", duration(column_ns)),
-        width,
-    );
+    let mut scale = format!("one column is {}", duration(column_ns));
+    let is_hidden = |span: &&Span| picture.scale.of(span.start_ns) == picture.scale.of(span.end_ns);
+    let mut hidden: Vec<&str> = picture
+        .plan
+        .spans
+        .iter()
+        .filter(is_hidden)
+        .map(|span| span.label.as_str())
+        .collect();
+    hidden.dedup();
+    if !hidden.is_empty() {
+        scale += &format!("; narrower, and not to be seen: {}", hidden.join("; "));
+    }
+    push_wrapped(text, "", &scale, width);
 }
 
 fn push_wrapped(text: &mut String, head: &str, words: &str, width: usize) {

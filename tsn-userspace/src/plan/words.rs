@@ -32,6 +32,23 @@ pub fn instant(ns: u64) -> String {
     format!("{}.{:09} s TAI", ns / 1_000_000_000, ns % 1_000_000_000)
 }
 
+/// A length of time, rounded down, in the largest unit that is whole: `69 years`.
+pub fn about(ns: u64) -> String {
+    const S: u64 = 1_000_000_000;
+    let units = [
+        (365 * 86_400 * S, "years"),
+        (86_400 * S, "days"),
+        (3_600 * S, "hours"),
+        (60 * S, "minutes"),
+        (S, "s"),
+        (1_000_000, "ms"),
+        (1_000, "µs"),
+    ];
+    let unit = units.into_iter().find(|(scale, _)| ns >= 2 * scale);
+    let (scale, name) = unit.unwrap_or((1, "ns"));
+    format!("{} {name}", ns / scale)
+}
+
 /// What a picture shows, in some sentences.
 pub fn heading(plan: &Plan) -> Vec<String> {
     let device = printable(&plan.device);
@@ -110,6 +127,16 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_of_time_are_rounded_to_one_unit() {
+        let seconds = |s: u64| about(s * 1_000_000_000);
+        assert_eq!(
+            [90, 7_200, 86_400, 2_200_000_000].map(seconds),
+            ["90 s", "2 hours", "24 hours", "69 years"]
+        );
+        assert_eq!([1, 1_999, 2_000].map(about), ["1 ns", "1999 ns", "2 µs"]);
+    }
 
     #[test]
     fn shares_never_round_to_nothing_or_all() {

@@ -8,7 +8,7 @@ use tsn_userspace::config::{
 };
 use tsn_userspace::plan::{Command, Plan, svg, terminal};
 
-use crate::{ASSUMPTIONS, configuration};
+use crate::{ASSUMPTIONS, NOW, configuration};
 
 fn ns() -> impl Strategy<Value = u64> {
     prop_oneof![
@@ -111,7 +111,7 @@ proptest! {
 
     #[test]
     fn any_list_is_drawn(configuration in accepted(), cycles in 1_u32..=4, width in 0_usize..220) {
-        if let Ok(plan) = Plan::of(&configuration, cycles, &ASSUMPTIONS) {
+        if let Ok(plan) = Plan::of(&configuration, cycles, NOW, &ASSUMPTIONS) {
             draw(&plan, width);
             check_longest_windows(&configuration, &plan);
         }

@@ -3,12 +3,11 @@
 use tsn_core::TaiTime;
 use tsn_userspace::config::Configuration;
 use tsn_userspace::plan::model::SpanKind::{self, AdminGateStates, CutCycle, Cycle, ExtendedCycle};
-use tsn_userspace::plan::{Command, Plan, PlanError};
+use tsn_userspace::plan::{Command, Plan, PlanError, take_running_base_time, terminal};
 
 use crate::{ASSUMPTIONS, configuration, example, row, times};
 
-/// A start of a cycle of the example.
-const NOW: u64 = 1_000_000_000_000_000;
+const NOW: u64 = crate::NOW.as_nanos();
 
 fn old() -> Configuration {
     example("examples/tsnd.yaml")
@@ -162,10 +161,88 @@ fn an_old_list_that_has_not_started_is_replaced() {
     let plan = change(&late, &new(), NOW + 10_000_000);
     assert_eq!(spans(&plan)[0].2, AdminGateStates);
     assert!(
-        story(&plan).contains("has not started by then"),
+        story(&plan).contains("The old list has not started when the command comes"),
         "{}",
         story(&plan)
     );
+}
+
+#[test]
+fn the_new_admin_gate_states_hold_from_the_command_on() {
+    let entry = "admin-control-list:
+        - { gate-states-value: [0], time-interval-value: 1ms }";
+    let classes = ["{ number: 7 }", "{ number: 6 }"];
+    let old = configuration(&classes, "admin-gate-states: [6]");
+    let new = configuration(&classes, &format!("admin-gate-states: [7]\n{entry}"));
+    let command = Command {
+        now: TaiTime::from_nanos(NOW),
+        at: Some(TaiTime::from_nanos(NOW + 700_000)),
+    };
+    let plan = Plan::of_change(&old, &new, command, 2, &ASSUMPTIONS).unwrap();
+    // As the picture has it.
+    assert_eq!(
+        times(&row(&plan, 6).windows),
+        [(None, Some(-700_000))],
+        "the old ones, up to the command"
+    );
+    assert_eq!(
+        times(&row(&plan, 7).windows),
+        [(Some(-700_000), Some(0))],
+        "the new ones, up to the change"
+    );
+    assert!(
+        story(&plan).ends_with(
+            "No list runs before it. The gates stand as the old admin-gate-states says until the command, and as the new \
+             one says from the command on until the change."
+        ),
+        "{}",
+        story(&plan)
+    );
+}
+
+#[test]
+fn the_old_list_lies_as_the_daemon_runs_it() {
+    let mut old = old();
+    let mut running = old.uplinks[0].gate_parameters.clone();
+    assert_eq!(take_running_base_time(&mut old, &running), None);
+    running.admin_base_time = tsn_userspace::config::BaseTime::from_ns(300_000);
+    let note = take_running_base_time(&mut old, &running).unwrap();
+    assert!(
+        note.contains("by the base time that the daemon was given, 0.000300000 s"),
+        "{note}"
+    );
+    let plan = change(&old, &new(), NOW + 10_380_000);
+    assert_eq!(
+        plan.change.unwrap().last_cycle_ns,
+        Some(1_080_000),
+        "extended by 80 µs"
+    );
+    // Other gates: the file's own base time stays.
+    running.admin_base_time = tsn_userspace::config::BaseTime::from_ns(500_000);
+    running.admin_control_list.pop();
+    let note = take_running_base_time(&mut old, &running).unwrap();
+    assert!(note.contains("other gate parameters"), "{note}");
+    assert_eq!(
+        old.uplinks[0].gate_parameters.admin_base_time.instant(),
+        TaiTime::from_nanos(300_000)
+    );
+}
+
+#[test]
+fn cycles_that_are_too_narrow_to_see_are_told() {
+    let mut slow = new();
+    slow.uplinks[0].gate_parameters.admin_cycle_time = None;
+    for entry in &mut slow.uplinks[0].gate_parameters.admin_control_list {
+        entry.time_interval_value.ns *= 666;
+    }
+    let plan = change(&old(), &slow, NOW + 10_000_000);
+    let text = terminal::render(&plan, 40, false);
+    assert!(
+        text.replace('\n', " ")
+            .contains("narrower, and not to be seen: old"),
+        "{text}"
+    );
+    assert!(!terminal::render(&change(&old(), &new(), NOW), 40, false).contains("narrower"));
 }
 
 #[test]
@@ -192,7 +269,9 @@ fn without_a_new_list_the_gates_stand_from_the_command_on() {
     // Open when the command comes, and for good from then on.
     assert_eq!(times(&row(&plan, 7).windows)[1], (Some(-250_000), None));
     assert!(
-        plan.notes[0].contains("tsnctl apply refuses that"),
+        plan.notes[0].contains("tsnctl apply refuses that")
+            && plan.notes[0]
+                .contains("drawn with the new file's speed, classes and stall-threshold"),
         "{:?}",
         plan.notes
     );

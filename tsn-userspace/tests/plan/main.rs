@@ -8,7 +8,7 @@ mod pictures;
 
 use std::path::PathBuf;
 
-use tsn_core::Nanoseconds;
+use tsn_core::{Nanoseconds, TaiTime};
 use tsn_userspace::config::Configuration;
 use tsn_userspace::plan::model::{Row, Window};
 use tsn_userspace::plan::{Assumptions, Plan};
@@ -18,6 +18,9 @@ const ASSUMPTIONS: Assumptions = Assumptions {
     mtu_bytes: 1_500,
     lead: Nanoseconds::from_nanos(5_000),
 };
+
+/// After the base time of the examples, and at a start of their cycles.
+const NOW: TaiTime = TaiTime::from_nanos(1_000_000_000_000_000);
 
 /// A file of the repository.
 fn repository_file(path: &str) -> PathBuf {

@@ -4,11 +4,11 @@ use tsn_userspace::config::Configuration;
 use tsn_userspace::plan::model::{Gate, Window};
 use tsn_userspace::plan::{Plan, PlanError};
 
-use crate::{ASSUMPTIONS, configuration, example, row, times};
+use crate::{ASSUMPTIONS, NOW, configuration, example, row, times};
 
 #[test]
 fn the_example_has_its_windows_guard_bands_and_spare_times() {
-    let plan = Plan::of(&example("examples/tsnd.yaml"), 1, &ASSUMPTIONS).unwrap();
+    let plan = Plan::of(&example("examples/tsnd.yaml"), 1, NOW, &ASSUMPTIONS).unwrap();
     assert_eq!((plan.start_ns(), plan.end_ns()), (0, 1_000_000));
     let control = row(&plan, 7);
     // 1500 bytes, header, tag, FCS, preamble and gap: 1542 bytes of 8 ns.
@@ -50,7 +50,7 @@ fn the_guard_band_is_the_wire_time_of_the_longest_frame() {
     ];
     let mut configuration = configuration(&classes, gates);
     let guard_bands = |configuration: &Configuration| {
-        let plan = Plan::of(configuration, 1, &ASSUMPTIONS).unwrap();
+        let plan = Plan::of(configuration, 1, NOW, &ASSUMPTIONS).unwrap();
         [7, 6, 5, 0].map(|class| row(&plan, class).figures.guard_band_ns.unwrap())
     };
     // Padded to 60 bytes; 46 + 18 + 24; 9000 + 18 + 24; the MTU.
@@ -68,7 +68,13 @@ fn a_window_across_the_end_of_the_cycle_is_one_and_has_no_guard_band_there() {
         - { gate-states-value: [7], time-interval-value: 100us }
         - { gate-states-value: [0], time-interval-value: 700us }
         - { gate-states-value: [7], time-interval-value: 200us }";
-    let plan = Plan::of(&configuration(&["{ number: 7 }"], gates), 1, &ASSUMPTIONS).unwrap();
+    let plan = Plan::of(
+        &configuration(&["{ number: 7 }"], gates),
+        1,
+        NOW,
+        &ASSUMPTIONS,
+    )
+    .unwrap();
     let seven = row(&plan, 7);
     assert_eq!(
         times(&seven.windows),
@@ -96,7 +102,7 @@ fn a_gate_that_never_closes_has_no_guard_band_and_one_that_never_opens_no_window
         - { gate-states-value: [7, 3], time-interval-value: 100us }
         - { gate-states-value: [7], time-interval-value: 100us }";
     let classes = ["{ number: 7 }", "{ number: 5, name: forgotten }"];
-    let plan = Plan::of(&configuration(&classes, gates), 1, &ASSUMPTIONS).unwrap();
+    let plan = Plan::of(&configuration(&classes, gates), 1, NOW, &ASSUMPTIONS).unwrap();
     let always = &row(&plan, 7).figures;
     assert_eq!(
         (always.gate, always.windows, always.open_share),
@@ -123,7 +129,7 @@ fn each_stream_takes_a_frame_from_the_spare_time() {
     let mut second = configuration.pods[0].streams[0].clone();
     second.name = "second".to_owned();
     configuration.pods[0].streams.push(second);
-    let plan = Plan::of(&configuration, 1, &ASSUMPTIONS).unwrap();
+    let plan = Plan::of(&configuration, 1, NOW, &ASSUMPTIONS).unwrap();
     assert_eq!(
         row(&plan, 7).figures.spare_ns,
         Some(300_000 - 15_000 - 2 * 12_336)
@@ -137,13 +143,19 @@ fn frames_that_fit_into_no_window_and_entries_that_never_run_are_told() {
         - { gate-states-value: [7], time-interval-value: 20us }
         - { gate-states-value: [0], time-interval-value: 100us }
         - { gate-states-value: [5], time-interval-value: 100us }";
-    let plan = Plan::of(&configuration(&["{ number: 7 }"], gates), 1, &ASSUMPTIONS).unwrap();
+    let plan = Plan::of(
+        &configuration(&["{ number: 7 }"], gates),
+        1,
+        NOW,
+        &ASSUMPTIONS,
+    )
+    .unwrap();
     assert_eq!(
         row(&plan, 7).figures.spare_ns,
         Some(20_000 - 15_000 - 12_336)
     );
     assert!(
-        plan.notes[0].starts_with("of the 3 entries the last 1 never run"),
+        plan.notes[0].starts_with("of the 3 entries the last never runs: the cycle ends before it"),
         "{:?}",
         plan.notes
     );
@@ -160,7 +172,13 @@ fn the_last_entry_holds_until_a_longer_cycle_ends() {
         admin-control-list:
         - { gate-states-value: [7], time-interval-value: 100us }
         - { gate-states-value: [0], time-interval-value: 100us }";
-    let plan = Plan::of(&configuration(&["{ number: 7 }"], gates), 1, &ASSUMPTIONS).unwrap();
+    let plan = Plan::of(
+        &configuration(&["{ number: 7 }"], gates),
+        1,
+        NOW,
+        &ASSUMPTIONS,
+    )
+    .unwrap();
     assert_eq!(
         times(&row(&plan, 0).windows),
         [(Some(100_000), Some(1_000_000))]
@@ -173,7 +191,13 @@ fn cycles_of_a_fraction_of_a_nanosecond_follow_each_other() {
         admin-control-list:
         - { gate-states-value: [7], time-interval-value: 100us }
         - { gate-states-value: [0], time-interval-value: 100us }";
-    let plan = Plan::of(&configuration(&["{ number: 7 }"], gates), 3, &ASSUMPTIONS).unwrap();
+    let plan = Plan::of(
+        &configuration(&["{ number: 7 }"], gates),
+        3,
+        NOW,
+        &ASSUMPTIONS,
+    )
+    .unwrap();
     let ends: Vec<i64> = plan.spans.iter().map(|span| span.end_ns).collect();
     // From the cycle that starts at 333,334 (rounded up) on.
     assert_eq!(ends, [333_333, 666_666, 1_000_000]);
@@ -185,10 +209,41 @@ fn cycles_of_a_fraction_of_a_nanosecond_follow_each_other() {
 }
 
 #[test]
+fn a_list_that_starts_later_is_told_with_what_holds_until_then() {
+    let notes = |base_time: u64, states: &str| {
+        let gates = format!(
+            "admin-base-time: {base_time}
+            admin-gate-states: {states}
+            admin-control-list:
+            - {{ gate-states-value: [0], time-interval-value: 1ms }}"
+        );
+        let configuration = configuration(&["{ number: 0 }"], &gates);
+        Plan::of(&configuration, 1, NOW, &ASSUMPTIONS)
+            .unwrap()
+            .notes
+    };
+    let now = NOW.as_nanos();
+    assert!(notes(now, "[]").is_empty());
+    let closed = notes(4_000_000_000_000_000_000, "[]").concat();
+    for words in [
+        "4000000000.000000000 s TAI, 126 years from now",
+        "all are closed, and nothing",
+    ] {
+        assert!(closed.contains(words), "{closed}");
+    }
+    let some = notes(now + 5_000_000_000, "[7, 5]").concat();
+    assert!(
+        some.contains("5 s from now") && some.contains("open for 5, 7 alone"),
+        "{some}"
+    );
+}
+
+#[test]
 fn without_a_list_the_admin_gate_states_are_drawn() {
     let plan = Plan::of(
         &configuration(&["{ number: 7 }"], "admin-gate-states: 0x80"),
         4,
+        NOW,
         &ASSUMPTIONS,
     )
     .unwrap();
@@ -206,7 +261,7 @@ fn without_a_list_the_admin_gate_states_are_drawn() {
 fn a_speed_that_the_file_does_not_give_is_told() {
     let mut configuration = example("examples/tsnd.yaml");
     configuration.uplinks[0].link_speed = None;
-    let plan = Plan::of(&configuration, 1, &ASSUMPTIONS).unwrap();
+    let plan = Plan::of(&configuration, 1, NOW, &ASSUMPTIONS).unwrap();
     assert_eq!(
         plan.notes,
         ["the file gives no link-speed; reckoned with 1 Gb/s"]
@@ -217,9 +272,19 @@ fn a_speed_that_the_file_does_not_give_is_told() {
 fn cycles_of_centuries_are_refused() {
     let gates = "admin-control-list:
         - { gate-states-value: [7], time-interval-value: 4000000000s }";
-    let refused = Plan::of(&configuration(&["{ number: 7 }"], gates), 1, &ASSUMPTIONS);
+    let refused = Plan::of(
+        &configuration(&["{ number: 7 }"], gates),
+        1,
+        NOW,
+        &ASSUMPTIONS,
+    );
     assert!(
         matches!(refused, Err(PlanError::TooLong { cycles: 1, .. })),
         "{refused:?}"
+    );
+    let message = refused.unwrap_err().to_string();
+    assert!(
+        message.starts_with("a cycle of 4000000000 s, with"),
+        "{message}"
     );
 }

@@ -1,16 +1,16 @@
 //! The pictures, to the letter.
 
 use roxmltree::{Document, Node};
-use tsn_core::TaiTime;
-use tsn_userspace::plan::{Command, Plan, svg, terminal};
+use tsn_core::{Nanoseconds, TaiTime};
+use tsn_userspace::plan::{Assumptions, Command, Plan, svg, terminal};
 
-use crate::{ASSUMPTIONS, configuration, example, repository_file};
+use crate::{ASSUMPTIONS, NOW, configuration, example, repository_file};
 
 /// Cuts a cycle of the example.
 const AT_NS: u64 = 4_000_000_000_000_380_000;
 
 fn plan() -> Plan {
-    Plan::of(&example("examples/tsnd.yaml"), 1, &ASSUMPTIONS).unwrap()
+    Plan::of(&example("examples/tsnd.yaml"), 1, NOW, &ASSUMPTIONS).unwrap()
 }
 
 fn change() -> Plan {
@@ -25,7 +25,7 @@ fn change() -> Plan {
 /// 1024 entries of 2 µs: many windows, few, narrow gaps; and names that try something.
 fn crowded() -> Plan {
     let classes = [
-        "{ number: 7, name: \"</text><script>alert(1)</script>\" }",
+        "{ number: 7, name: \"</text><script>alert(1)</script>\", queue-max-sdu: 100 }",
         "{ number: 6, name: \"[2J]]>\\\"&'<\", queue-max-sdu: 100 }",
         "{ number: 5, name: 日本語, queue-max-sdu: 100 }",
         "{ number: 4, name: thin, queue-max-sdu: 100 }",
@@ -39,7 +39,15 @@ fn crowded() -> Plan {
         states |= if entry % 300 == 200 { 0x10 } else { 0 };
         gates += &format!("- {{ gate-states-value: {states}, time-interval-value: 2us }}\n");
     }
-    Plan::of(&configuration(&classes, &gates), 1, &ASSUMPTIONS).unwrap()
+    let mut configuration = configuration(&classes, &gates);
+    // Fast enough that some frames fit.
+    configuration.uplinks[0].link_speed = Some(10_000);
+    configuration.worker.stall_threshold.ns = 1_000;
+    let assumptions = Assumptions {
+        lead: Nanoseconds::ZERO,
+        ..ASSUMPTIONS
+    };
+    Plan::of(&configuration, 1, NOW, &assumptions).unwrap()
 }
 
 /// Compares with a file of the repository that a person has looked at.
@@ -54,6 +62,41 @@ fn expect_file(path: &str, made: &str, way_out: &str) {
         "{} is not what is made now; {way_out}\n{made}",
         path.display()
     );
+}
+
+/// The marks of a row's strip.
+fn strip_of(text: &str, class: &str) -> String {
+    let line = text.lines().find(|line| line.starts_with(class)).unwrap();
+    line.trim_start_matches(class).to_owned()
+}
+
+#[test]
+fn a_window_too_short_for_the_longest_frame_is_marked_and_every_mark_explained() {
+    let gates = "admin-control-list:
+        - { gate-states-value: [7], time-interval-value: 492us }
+        - { gate-states-value: [1], time-interval-value: 8us }
+        - { gate-states-value: [7], time-interval-value: 250us }
+        - { gate-states-value: [], time-interval-value: 250us }";
+    let classes = ["{ number: 7 }", "{ number: 1, queue-max-sdu: 46 }"];
+    let plan = Plan::of(&configuration(&classes, gates), 1, NOW, &ASSUMPTIONS).unwrap();
+    for width in [60, 100, 200, 1_000] {
+        let text = terminal::render(&plan, width, false);
+        let short = strip_of(&text, "1 ");
+        assert!(
+            short.contains('×') && !short.contains(['█', '▌', '│', '▐']),
+            "{text}"
+        );
+        assert!(
+            text.contains("× window too short for the longest frame"),
+            "{text}"
+        );
+        let blocks = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '▕', '▐'];
+        assert_eq!(
+            strip_of(&text, "7 ").contains(blocks),
+            text.contains("▌ open for a part of the column"),
+            "{text}"
+        );
+    }
 }
 
 fn expect_text(name: &str, made: &str, width: usize) {

@@ -10,7 +10,7 @@ use tsn_userspace::clock::tai_now;
 use tsn_userspace::config::{Configuration, Interval};
 use tsn_userspace::control::api::Status;
 use tsn_userspace::device::link_speed_mbps;
-use tsn_userspace::plan::{Assumptions, Command, Plan, svg, terminal};
+use tsn_userspace::plan::{Assumptions, Command, Plan, svg, take_running_base_time, terminal};
 
 use crate::Context;
 use crate::apply::instant_ns;
@@ -71,7 +71,7 @@ pub async fn run(options: Options, context: &Context) -> Result<()> {
         Some(files) => files.as_slice(),
         None => options.file.as_slice(),
     };
-    let configurations = files
+    let mut configurations = files
         .iter()
         .map(|file| Configuration::from_file(file))
         .collect::<Result<Vec<_>, _>>()?;
@@ -82,22 +82,28 @@ pub async fn run(options: Options, context: &Context) -> Result<()> {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let plan = match configurations.as_slice() {
+    let plan = match configurations.as_mut_slice() {
         [old, new] => {
-            let (assumptions, note) = assumptions(&options, new, context).await;
+            let daemon = daemon(new, context).await;
+            let (assumptions, mut notes) = assumptions(&options, new, daemon.as_ref());
+            notes.extend(
+                daemon.and_then(|daemon| take_running_base_time(old, &daemon.gates.parameters)),
+            );
             let command = Command {
                 now: tai_now(),
                 at: options.at.map(TaiTime::from_nanos),
             };
             let cycles = options.cycles.unwrap_or(2);
             let plan = Plan::of_change(old, new, command, cycles, &assumptions);
-            with_note(plan.with_context(place)?, note)
+            with_notes(plan.with_context(place)?, notes)
         }
         configurations => {
             let configuration = configurations.first().context("no file is given")?;
-            let (assumptions, note) = assumptions(&options, configuration, context).await;
-            let plan = Plan::of(configuration, options.cycles.unwrap_or(1), &assumptions);
-            with_note(plan.with_context(place)?, note)
+            let daemon = daemon(configuration, context).await;
+            let (assumptions, notes) = assumptions(&options, configuration, daemon.as_ref());
+            let cycles = options.cycles.unwrap_or(1);
+            let plan = Plan::of(configuration, cycles, tai_now(), &assumptions);
+            with_notes(plan.with_context(place)?, notes)
         }
     };
     if let Some(file) = &options.svg {
@@ -125,40 +131,45 @@ pub async fn run(options: Options, context: &Context) -> Result<()> {
     context.print_as_it_is(&plan, |plan| Ok(terminal::render(plan, width, colour)))
 }
 
+fn device(configuration: &Configuration) -> &str {
+    let uplink = configuration.uplinks.first();
+    uplink.map_or("", |uplink| &uplink.device)
+}
+
+/// What the daemon that serves the file's uplink says, if one answers.
+async fn daemon(configuration: &Configuration, context: &Context) -> Option<Status> {
+    let status = context.get::<Status>("/v1/status").await.ok()?;
+    (status.uplink.device == device(configuration)).then_some(status)
+}
+
 /// What the file does not tell: from the daemon or the device, or as usual.
-async fn assumptions(
+fn assumptions(
     options: &Options,
     configuration: &Configuration,
-    context: &Context,
-) -> (Assumptions, Option<String>) {
-    let device = configuration
-        .uplinks
-        .first()
-        .map_or("", |uplink| &uplink.device);
-    let daemon = context.get::<Status>("/v1/status").await.ok();
-    let daemon = daemon.filter(|status| status.uplink.device == device);
-    let (lead, note) = match (options.lead, &daemon) {
-        (Some(lead), _) => (lead, None),
-        (None, Some(status)) => (Interval::from_ns(status.uplink.lead_ns), None),
+    daemon: Option<&Status>,
+) -> (Assumptions, Vec<String>) {
+    let (lead, notes) = match (options.lead, daemon) {
+        (Some(lead), _) => (lead, Vec::new()),
+        (None, Some(status)) => (Interval::from_ns(status.uplink.lead_ns), Vec::new()),
         (None, None) => (
             USUAL_LEAD,
-            Some(
+            vec![
                 "the lead is assumed; give what `tsnctl status` shows on the node with --lead"
                     .to_owned(),
-            ),
+            ],
         ),
     };
     let speed = daemon.map(|status| status.uplink.link_speed);
-    let speed = speed.or_else(|| link_speed_mbps(device).ok());
+    let speed = speed.or_else(|| link_speed_mbps(device(configuration)).ok());
     let assumptions = Assumptions {
         link_speed_mbps: speed.unwrap_or(USUAL_LINK_SPEED_MBPS),
         mtu_bytes: options.mtu,
         lead: lead.into(),
     };
-    (assumptions, note)
+    (assumptions, notes)
 }
 
-fn with_note(mut plan: Plan, note: Option<String>) -> Plan {
-    plan.notes.extend(note);
+fn with_notes(mut plan: Plan, notes: Vec<String>) -> Plan {
+    plan.notes.extend(notes);
     plan
 }
