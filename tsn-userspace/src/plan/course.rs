@@ -115,6 +115,8 @@ impl Course {
             spans.push(self.span(start, end, SpanKind::Cycle));
             start = end;
         }
+        // Where time ends, so does a cycle that has just begun.
+        spans.retain(|span| span.start_ns < span.end_ns);
         spans
     }
 
