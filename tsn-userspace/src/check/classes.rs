@@ -1,6 +1,6 @@
 //! Which traffic classes are in use, and by what.
 
-use tsn_common::{ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES};
+use tsn_common::ETHERNET_HEADER_BYTES;
 use tsn_core::TrafficClass;
 
 use super::Inspection;
@@ -71,15 +71,10 @@ impl<'a> ClassUse<'a> {
             .filter(|bytes| *bytes != 0)
     }
 
-    /// What a frame of the class has in front of its service data unit: the Ethernet header, and a VLAN tag if a stream
-    /// matches on it.
+    /// What a frame of the class has in front of its service data unit.
     pub fn header_bytes(&self) -> u32 {
-        let is_tagged = self.streams.iter().any(|at| {
-            let selector = &at.stream.selector;
-            selector.vlan_id.is_some() || selector.pcp.is_some()
-        });
-        let tag_bytes = if is_tagged { VLAN_TAG_BYTES } else { 0 };
-        (ETHERNET_HEADER_BYTES + tag_bytes) as u32
+        let headers = self.streams.iter().map(|at| at.stream.header_bytes());
+        headers.max().unwrap_or(ETHERNET_HEADER_BYTES as u32)
     }
 
     /// The longest frame of the class, FCS not counted.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+use tsn_common::{ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES};
 
 use super::{ClassReference, Interval};
 
@@ -55,6 +56,16 @@ pub struct StreamSelection {
     /// What happens to a late frame: `drop` (default) or `send`. Counted either way.
     #[serde(default)]
     pub late: LateAction,
+}
+
+impl StreamSelection {
+    /// What a frame of the stream has in front of its service data unit, in bytes: the Ethernet header, and a VLAN tag if
+    /// the stream is recognised by one.
+    pub fn header_bytes(&self) -> u32 {
+        let is_tagged = self.selector.vlan_id.is_some() || self.selector.pcp.is_some();
+        let tag_bytes = if is_tagged { VLAN_TAG_BYTES } else { 0 };
+        (ETHERNET_HEADER_BYTES + tag_bytes) as u32
+    }
 }
 
 const fn late_tolerance() -> Interval {

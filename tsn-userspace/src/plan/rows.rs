@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tsn_common::{ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES};
+use tsn_common::ETHERNET_HEADER_BYTES;
 use tsn_core::{LinkSpeed, TrafficClass, octets_on_wire};
 
 use super::gates::TaiWindow;
@@ -11,9 +11,6 @@ use super::table::class;
 use super::{Assumptions, PlanError};
 use crate::config::{CompiledUplink, Configuration, Pod, Uplink, compile_uplink};
 use crate::durations::duration;
-
-/// Destination, source and EtherType, and a VLAN tag: what a frame has beside its service data unit, in bytes.
-const TAGGED_HEADER_BYTES: u64 = (ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES) as u64;
 
 /// What is known of the classes beside their gates.
 #[derive(Debug)]
@@ -53,6 +50,7 @@ impl Classes {
             is_used[usize::from(class.number)] = true;
         }
         let mut streams: [Vec<String>; TrafficClass::COUNT] = Default::default();
+        let mut header_bytes = [ETHERNET_HEADER_BYTES as u32; TrafficClass::COUNT];
         for pod in pods {
             for stream in &pod.streams {
                 // A pod of the old file may name a class that the new one does not have.
@@ -61,13 +59,16 @@ impl Classes {
                 };
                 streams[class.index()].push(format!("{}/{}", pod.name, stream.name));
                 is_used[class.index()] = true;
+                let header_bytes = &mut header_bytes[class.index()];
+                *header_bytes = stream.header_bytes().max(*header_bytes);
             }
         }
         let mbps = link_speed_mbps(uplink, assumptions).max(1);
         let speed = LinkSpeed::from_bits_per_second(u64::from(mbps) * 1_000_000);
-        let frames = compiled.classes.map(|class| {
-            let sdu_bytes = class.queue_max_sdu_bytes.unwrap_or(assumptions.mtu_bytes);
-            let frame_bytes = u64::from(sdu_bytes) + TAGGED_HEADER_BYTES;
+        let frames = TrafficClass::ALL.map(|class| {
+            let max_sdu_bytes = compiled.classes[class.index()].queue_max_sdu_bytes;
+            let sdu_bytes = max_sdu_bytes.unwrap_or(assumptions.mtu_bytes);
+            let frame_bytes = u64::from(sdu_bytes) + u64::from(header_bytes[class.index()]);
             let wire_bytes = octets_on_wire(frame_bytes, uplink.per_frame_overhead);
             LongestFrame {
                 sdu_bytes,

@@ -57,7 +57,7 @@ fn a_change_is_drawn_for_people_and_machines() {
     let output = plan(&[&files[..], &at[..], &["--output", "json"]].concat());
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["change"]["last-cycle-ns"], 380_000);
-    assert_eq!(json["rows"][0]["figures"]["guard-band-ns"], 12_336);
+    assert_eq!(json["rows"][0]["figures"]["guard-band-ns"], 12_304);
 }
 
 #[test]

@@ -11,19 +11,20 @@ fn the_example_has_its_windows_guard_bands_and_spare_times() {
     let plan = Plan::of(&example("examples/tsnd.yaml"), 1, NOW, &ASSUMPTIONS).unwrap();
     assert_eq!((plan.start_ns(), plan.end_ns()), (0, 1_000_000));
     let control = row(&plan, 7);
-    // 1500 bytes, header, tag, FCS, preamble and gap: 1542 bytes of 8 ns.
-    assert_eq!(control.longest_frame.wire_bytes, 1_542);
-    assert_eq!(control.longest_frame.wire_time_ns, 12_336);
+    // 1500 bytes, header, FCS, preamble and gap: 1538 bytes of 8 ns; and a tag where the streams have one.
+    assert_eq!(control.longest_frame.wire_bytes, 1_538);
+    assert_eq!(control.longest_frame.wire_time_ns, 12_304);
+    assert_eq!(row(&plan, 5).longest_frame.wire_bytes, 1_542);
     assert_eq!(
         control.windows,
         [Window {
             open_ns: Some(0),
             close_ns: Some(300_000),
-            latest_start_ns: Some(300_000 - 10_000 - 12_336),
-            spare_ns: Some(300_000 - 5_000 - 10_000 - 12_336),
+            latest_start_ns: Some(300_000 - 10_000 - 12_304),
+            spare_ns: Some(300_000 - 5_000 - 10_000 - 12_304),
         }]
     );
-    assert_eq!(control.figures.guard_band_ns, Some(12_336));
+    assert_eq!(control.figures.guard_band_ns, Some(12_304));
     assert_eq!(control.figures.open_share, 0.3);
     assert_eq!(control.streams, ["controller/loop"]);
     assert_eq!(
@@ -53,13 +54,13 @@ fn the_guard_band_is_the_wire_time_of_the_longest_frame() {
         let plan = Plan::of(configuration, 1, NOW, &ASSUMPTIONS).unwrap();
         [7, 6, 5, 0].map(|class| row(&plan, class).figures.guard_band_ns.unwrap())
     };
-    // Padded to 60 bytes; 46 + 18 + 24; 9000 + 18 + 24; the MTU.
+    // Padded to 60 bytes; 46 + 14 + 24, just so; 9000 + 14 + 24; the MTU.
     assert_eq!(
         guard_bands(&configuration),
-        [84 * 8, 88 * 8, 9_042 * 8, 1_542 * 8]
+        [84 * 8, 84 * 8, 9_038 * 8, 1_538 * 8]
     );
     configuration.uplinks[0].link_speed = Some(100);
-    assert_eq!(guard_bands(&configuration)[3], 1_542 * 80);
+    assert_eq!(guard_bands(&configuration)[3], 1_538 * 80);
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn a_window_across_the_end_of_the_cycle_is_one_and_has_no_guard_band_there() {
     );
     assert_eq!(
         seven.windows[1].latest_start_ns,
-        Some(1_100_000 - 10_000 - 12_336)
+        Some(1_100_000 - 10_000 - 12_304)
     );
     assert_eq!(seven.figures.windows, 1);
     assert_eq!(seven.figures.open_ns, 300_000);
@@ -132,7 +133,7 @@ fn each_stream_takes_a_frame_from_the_spare_time() {
     let plan = Plan::of(&configuration, 1, NOW, &ASSUMPTIONS).unwrap();
     assert_eq!(
         row(&plan, 7).figures.spare_ns,
-        Some(300_000 - 15_000 - 2 * 12_336)
+        Some(300_000 - 15_000 - 2 * 12_304)
     );
 }
 
@@ -152,7 +153,7 @@ fn frames_that_fit_into_no_window_and_entries_that_never_run_are_told() {
     .unwrap();
     assert_eq!(
         row(&plan, 7).figures.spare_ns,
-        Some(20_000 - 15_000 - 12_336)
+        Some(20_000 - 15_000 - 12_304)
     );
     assert!(
         plan.notes[0].starts_with("of the 3 entries the last never runs: the cycle ends before it"),
@@ -160,7 +161,7 @@ fn frames_that_fit_into_no_window_and_entries_that_never_run_are_told() {
         plan.notes
     );
     assert!(
-        plan.notes[1].contains("a frame of 1500 bytes needs a window of 27.336 µs"),
+        plan.notes[1].contains("a frame of 1500 bytes needs a window of 27.304 µs"),
         "{:?}",
         plan.notes
     );
