@@ -39,7 +39,7 @@ impl Machine {
         let facts = [
             ("Processor", processor),
             ("Isolated cores", isolated),
-            ("Kernel", output("uname", &["-sr"])),
+            ("Kernel", kernel()),
             ("Load average at the start", read("/proc/loadavg")),
             (
                 "Commit",
@@ -55,6 +55,17 @@ impl Machine {
                 .collect(),
         }
     }
+}
+
+/// Its version without what the one who built it has added, and whether it is made for real time.
+fn kernel() -> Option<String> {
+    let release = read("/proc/sys/kernel/osrelease")?;
+    let version = release.split('-').next().unwrap_or(&release);
+    let real_time = match read("/sys/kernel/realtime").as_deref() {
+        Some("1") => " PREEMPT_RT",
+        _ => "",
+    };
+    Some(format!("Linux {version}{real_time}"))
 }
 
 fn read(path: &str) -> Option<String> {
