@@ -38,7 +38,7 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Benchmarks of the whole system, each subject beside its baseline. Needs root.
     Bench(bench::Options),
-    /// Count the instructions that a frame takes; fail if a step has grown by more than 5 %.
+    /// Count the instructions that a frame takes; fail if a step differs from the record by more than 5 %.
     Instructions(instructions::Options),
     /// What continuous integration runs: formatting, clippy, rustdoc, fuzzing, tests.
     Ci,
