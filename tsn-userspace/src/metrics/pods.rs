@@ -81,7 +81,7 @@ pub(super) const FAMILIES: &[Family] = &[
     ),
     stream(
         "tsnd_stream_dropped_frames",
-        "Of these, dropped from the queue; the class tells why.",
+        "Of these, dropped once accepted; the class tells why, or the uplink.",
         |stream| stream.dropped,
     ),
     stream(

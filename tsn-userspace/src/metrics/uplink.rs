@@ -114,7 +114,7 @@ pub(super) const FAMILIES: &[Family] = &[
     class(
         "tsnd_class_sent_frames",
         Counter,
-        "Frames that the scheduler handed to the uplink.",
+        "Frames that the scheduler chose to send; the uplink's drops are among them.",
         |class| class.sent as f64,
     ),
     class(
