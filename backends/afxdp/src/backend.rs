@@ -6,27 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tsn_common::PodCounter;
-use tsn_port::{Backend, Heartbeat, PodAttachment};
+use tsn_port::{Backend, Heartbeat, PodAttachment, PodEnd};
+use tsn_programs::{AttachedPod, COUNTER_NAMES, Device, Programs, VethPod};
 
-use crate::programs::Device;
 use crate::socket::Socket;
 use crate::umem::Umem;
-use crate::{AfxdpPort, AttachedPod, BackendError, Programs, SocketError};
+use crate::{AfxdpPort, BackendError, SocketError};
 
 /// Bytes of Ethernet header and two VLAN tags, which a chunk must hold beside the MTU.
 const HEADER_BYTES: usize = 14 + 2 * 4;
-
-/// Names of the [`PodCounter`]s, in their order.
-pub const COUNTER_NAMES: [&str; PodCounter::COUNT as usize] = [
-    "stamped",
-    "redirected",
-    "fallback_heartbeat",
-    "fallback_no_socket",
-    "forged_stamp",
-    "local",
-    "delivered",
-];
 
 /// Slots of every ring unless something else is set, and so the chunks that each pod keeps ready to receive into.
 pub const DEFAULT_RING_SLOTS: u32 = 512;
@@ -138,7 +126,16 @@ impl Backend for AfxdpBackend {
                 name: pod.name.clone(),
             });
         }
-        let attached = self.programs.attach_pod(pod)?;
+        let PodEnd::Veth(end) = &pod.end else {
+            return Err(BackendError::NoVeth {
+                name: pod.name.clone(),
+            });
+        };
+        let attached = self.programs.attach_pod(&VethPod {
+            name: pod.name.clone(),
+            end: end.clone(),
+            rules: pod.rules.clone(),
+        })?;
         match self.open_pod_port(&attached) {
             Ok(port) => {
                 self.pods.insert(pod.name.clone(), attached);

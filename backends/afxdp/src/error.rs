@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::ProgramError;
+use tsn_programs::ProgramError;
 
 /// Why an AF_XDP socket or its memory could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,15 @@ pub enum BackendError {
     /// The kernel programs.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// The pod has no veth pair.
+    #[error(
+        "pod {name:?} has a vhost-user socket, which AF_XDP does not serve; run tsnd with --backend dpdk, or connect \
+         the pod by a veth pair"
+    )]
+    NoVeth {
+        /// The pod's name.
+        name: String,
+    },
     /// The pod is attached to this backend already.
     #[error("pod {name:?} is attached already; detach it first")]
     PodAttached {

@@ -4,9 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
-use tsn_port::{Capabilities, Frame, Port, PortCounters, PortLevels};
+use tsn_port::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels, checksum};
 
-use crate::checksum;
 use crate::socket::Socket;
 use crate::umem::AfxdpFrame;
 
@@ -191,5 +190,10 @@ impl Port for AfxdpPort {
             // In copy mode only the system call sends.
             waits_for_wake: true,
         }
+    }
+
+    /// The kernel programs deliver.
+    fn station(&self) -> Option<MacAddress> {
+        None
     }
 }

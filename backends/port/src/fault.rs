@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use crate::rng::Rng;
-use crate::{Capabilities, Port, PortCounters, PortLevels};
+use crate::{Capabilities, MacAddress, Port, PortCounters, PortLevels};
 
 /// Frames that can be held back at the same time; beyond it no more are delayed.
 const HELD_FRAMES: usize = 64;
@@ -213,5 +213,9 @@ where
 
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
+    }
+
+    fn station(&self) -> Option<MacAddress> {
+        self.inner.station()
     }
 }

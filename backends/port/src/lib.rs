@@ -22,14 +22,18 @@
 //! ```
 //!
 //! [`loopback`] and [`fault`] are ports without a device, for tests; [`conformance`] is the suite that every backend
-//! must pass.
+//! must pass, and [`checksum`] what each of them has to do to a pod's frames.
 
+pub mod checksum;
 pub mod conformance;
 pub mod fault;
 pub mod loopback;
+mod mac;
 mod rng;
 
 use std::os::fd::RawFd;
+
+pub use mac::{MacAddress, MacAddressError};
 
 pub use tsn_common::{Stamp, TimeBase};
 
@@ -93,6 +97,11 @@ pub trait Port: Send {
 
     /// What this port can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// The one station at the other end of the port, when it is the caller who has to deliver frames to it: what
+    /// arrives elsewhere for this address is to be transmitted here. `None` where the kernel delivers, or where a whole
+    /// network is at the other end.
+    fn station(&self) -> Option<MacAddress>;
 }
 
 /// Opens the ports of one worker. Lives with the control plane and may block; the ports it opens move to the worker.
@@ -165,17 +174,47 @@ pub trait Heartbeat: Send {
     fn beat(&self);
 }
 
-/// A pod's interface and the traffic of it that is time-sensitive.
+/// A pod and the traffic of it that is time-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodAttachment {
     /// The name by which the pod is known to the daemon; unique.
     pub name: String,
-    /// Path of the pod's network namespace, such as `/var/run/netns/pod1`.
-    pub netns: std::path::PathBuf,
-    /// The interface inside the pod, such as `eth0`: one end of a veth pair.
-    pub interface: String,
+    /// Where its frames come from.
+    pub end: PodEnd,
     /// What is steered into the port, first match wins. At most [`tsn_common::MAX_RULES`].
     pub rules: Vec<tsn_common::Rule>,
+}
+
+/// How a pod is connected to the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PodEnd {
+    /// By a veth pair whose other end is in the node's namespace.
+    Veth(VethEnd),
+    /// By a vhost-user socket, at whose other end a virtual machine or a DPDK program has a virtio device.
+    VhostUser(VhostUserEnd),
+}
+
+/// A pod's end of a veth pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VethEnd {
+    /// Path of the pod's network namespace, such as `/var/run/netns/pod1`.
+    pub netns: std::path::PathBuf,
+    /// The interface inside the pod, such as `eth0`.
+    pub interface: String,
+}
+
+/// A vhost-user socket. All that is sent by it is the pod's time-sensitive traffic or dropped: no kernel is beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VhostUserEnd {
+    /// Path of the socket.
+    pub socket: std::path::PathBuf,
+    /// Whether the other end makes the socket and listens; otherwise the backend does.
+    pub peer_listens: bool,
+    /// The address of the virtio device, under which the pod is delivered to.
+    pub address: MacAddress,
+    /// What the secret of a genuine [`tsn_common::StampHeader`] in front of a frame is made of
+    /// ([`tsn_common::StampHeader::secret`]); `None`: a frame that has one is a forgery.
+    pub stamp_secret: Option<u64>,
 }
 
 /// What went through a port since it was opened. Frames are conserved: what was taken for transmission either is

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_queue::ArrayQueue;
 use tsn_common::Stamp;
 
-use crate::{Capabilities, Frame, Port, PortCounters, PortLevels};
+use crate::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels};
 
 /// Bytes of every buffer, and so of the longest frame.
 pub const BUFFER_BYTES: usize = 2048;
@@ -211,5 +211,9 @@ impl Port for LoopbackPort {
             hardware_launch_time: false,
             waits_for_wake: true,
         }
+    }
+
+    fn station(&self) -> Option<MacAddress> {
+        None
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tsn_port::conformance::{self, TestBed};
 use tsn_port::fault::{FaultPort, Faults};
 use tsn_port::loopback::{LoopbackFrame, LoopbackPort, pair};
-use tsn_port::{Capabilities, Frame, Port, PortCounters, PortLevels};
+use tsn_port::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels};
 
 struct Bed<P> {
     sender: P,
@@ -144,6 +144,10 @@ impl<P: Port<Frame = LoopbackFrame>> Port for Altered<P> {
 
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
+    }
+
+    fn station(&self) -> Option<MacAddress> {
+        self.inner.station()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use crossbeam_channel::{Receiver, Sender};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tsn_core::TaiTime;
-use tsn_port::{Capabilities, Frame, Port, PortCounters, PortLevels, Stamp};
+use tsn_port::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels, Stamp};
 use tsn_userspace::clock::tai_now;
 
 use crate::turn::Departure;
@@ -132,5 +132,9 @@ impl Port for QueuePort {
             hardware_launch_time: false,
             waits_for_wake: true,
         }
+    }
+
+    fn station(&self) -> Option<MacAddress> {
+        None
     }
 }

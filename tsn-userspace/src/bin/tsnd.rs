@@ -230,7 +230,7 @@ async fn listen_for_scrapers(address: SocketAddr) -> Result<tokio::net::TcpListe
 }
 
 /// Puts what the kernel programs log into the daemon's own log, in a thread that ends with the process.
-fn forward_program_log(mut log: tsn_afxdp::ProgramLog) -> std::io::Result<()> {
+fn forward_program_log(mut log: tsn_programs::ProgramLog) -> std::io::Result<()> {
     let follow = move || {
         loop {
             match poll(

@@ -1,6 +1,6 @@
 //! The uplink: its link, its XDP program, its queues and offloads.
 
-use tsn_afxdp::{Device, Pinned};
+use tsn_programs::{Device, Pinned};
 
 use super::{Code, DeviceKey, Findings, Machine, Subject, wire};
 use crate::config::WorkerSettings;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
-use tsn_afxdp::{Device, Pinned, ProgramError, program_name, within_netns};
+use tsn_programs::{Device, Pinned, ProgramError, program_name, within_netns};
 
 use super::machine::{ClockFacts, DeviceKey, Kernel};
 use crate::clock::{ClockMonitor, SyncState, tai_now};

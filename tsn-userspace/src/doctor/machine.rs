@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tsn_afxdp::{Device, Pinned};
+use tsn_programs::{Device, Pinned};
 
 use crate::ethtool::Ethtool;
 

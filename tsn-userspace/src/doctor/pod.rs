@@ -2,8 +2,8 @@
 
 use std::io;
 
-use tsn_afxdp::{Device, Pinned};
 use tsn_common::STAMP_HEADER_BYTES;
+use tsn_programs::{Device, Pinned};
 
 use super::device::{self, Uplink};
 use super::{Code, DeviceKey, Findings, Machine, Subject};

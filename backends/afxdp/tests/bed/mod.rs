@@ -14,7 +14,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use tsn_afxdp::{AfxdpBackend, AfxdpConfig, AfxdpPort};
 use tsn_common::Rule;
 use tsn_port::conformance::TestBed;
-use tsn_port::{Backend, PodAttachment};
+use tsn_port::{Backend, PodAttachment, PodEnd, VethEnd};
 
 /// The pod's end of the veth pair, and the node's.
 pub const POD_END: &str = "pod0";
@@ -90,8 +90,10 @@ impl Namespaces {
     pub fn attachment(&self) -> PodAttachment {
         PodAttachment {
             name: POD.into(),
-            netns: self.pod_path(),
-            interface: POD_END.into(),
+            end: PodEnd::Veth(VethEnd {
+                netns: self.pod_path(),
+                interface: POD_END.into(),
+            }),
             rules: vec![Rule::default()],
         }
     }

@@ -2,7 +2,7 @@
 
 use tsn_common::{MAX_RULES, Rule, RuleFields};
 use tsn_core::{LateAction as CoreLateAction, LatePolicy, TrafficClass};
-use tsn_port::PodAttachment;
+use tsn_port::{PodAttachment, PodEnd, VethEnd};
 
 use super::super::names::{check_device_name, check_name};
 use super::super::{ConfigurationError, Faults, LateAction, LaunchTimeUse, Match, Pod, printable};
@@ -129,8 +129,10 @@ pub fn pod_in(
     CompiledPod {
         attachment: PodAttachment {
             name: pod.name.clone(),
-            netns: pod.netns.clone(),
-            interface: pod.interface.clone(),
+            end: PodEnd::Veth(VethEnd {
+                netns: pod.netns.clone(),
+                interface: pod.interface.clone(),
+            }),
             rules,
         },
         treatments,

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tsn_afxdp::{Device, Pinned, PinnedProgram, XdpAttachment};
 use tsn_common::LAYOUT;
 use tsn_core::{ClassCounters, Nanoseconds};
+use tsn_programs::{Device, Pinned, PinnedProgram, XdpAttachment};
 
 use super::super::{
     Answers, ClockFacts, Daemon, DeviceKey, Kernel, Machine, Report, Subject, examine,

@@ -109,7 +109,7 @@ fn the_causes_are_those_that_the_daemon_counts() {
     let counted: BTreeSet<&str> = of_daemon
         .into_iter()
         .flat_map(|drops| drops.keys().map(String::as_str))
-        .chain(tsn_afxdp::COUNTER_NAMES)
+        .chain(tsn_programs::COUNTER_NAMES)
         .collect();
     for (cause, ..) in CAUSES {
         assert!(

@@ -5,13 +5,13 @@ use std::time::Duration;
 use aya::Ebpf;
 use aya::programs::XdpMode;
 use tsn_common::{MAX_RULES, STAMP_HEADER_BYTES};
-use tsn_port::PodAttachment;
+use tsn_port::MacAddress;
 
 use super::device::Device;
 use super::maps::{load, map_error};
 use super::pins::{PodPins, attached_to, detach};
 use super::slots::random_secret;
-use super::{AttachedPod, ProgramError, Programs, attach, netns};
+use super::{AttachedPod, ProgramError, Programs, VethPod, attach, netns};
 
 /// How long a frame may lie in a veth's queue, between the stamp program and the redirect program.
 const DRAIN: Duration = Duration::from_millis(10);
@@ -36,7 +36,7 @@ impl Programs {
     ///
     /// When the pod or its interface is gone, is no veth, or another XDP program is attached to its host end. Nothing
     /// is left attached then, unless it was before.
-    pub fn attach_pod(&mut self, pod: &PodAttachment) -> Result<AttachedPod, ProgramError> {
+    pub fn attach_pod(&mut self, pod: &VethPod) -> Result<AttachedPod, ProgramError> {
         if pod.rules.len() > MAX_RULES {
             return Err(ProgramError::TooManyRules {
                 pod: pod.name.clone(),
@@ -79,6 +79,7 @@ impl Programs {
             host_interface: pair.host.name,
             host_ifindex: pair.host.index,
             mtu: pair.inside.mtu,
+            address: MacAddress(pair.inside.address),
             adopted: adopted_slot.is_some(),
         })
     }
@@ -115,7 +116,7 @@ impl Programs {
 
     fn adopt(
         &mut self,
-        pod: &PodAttachment,
+        pod: &VethPod,
         pins: &PodPins,
         pair: &Pair,
         slot: u32,
@@ -139,7 +140,7 @@ impl Programs {
 
     fn attach_anew(
         &mut self,
-        pod: &PodAttachment,
+        pod: &VethPod,
         pins: &PodPins,
         pair: &Pair,
         slot: u32,
@@ -159,7 +160,7 @@ impl Programs {
             &pins.redirect(),
         )?;
         let stamp = attach::load_tcx(&mut object, "stamp")?;
-        netns::within(&pod.netns, || {
+        netns::within(&pod.end.netns, || {
             attach::attach_tcx(stamp, "stamp", &pair.inside, &pins.stamp())
         })?;
         pins.set_object(Some(self.object))
@@ -171,8 +172,8 @@ impl Programs {
 }
 
 /// Finds both ends, and makes sure that they are each other's.
-fn find_pair(pod: &PodAttachment) -> Result<Pair, ProgramError> {
-    let inside = netns::within(&pod.netns, || Device::by_name(&pod.interface))?;
+fn find_pair(pod: &VethPod) -> Result<Pair, ProgramError> {
+    let inside = netns::within(&pod.end.netns, || Device::by_name(&pod.end.interface))?;
     let peer = match inside.peer {
         Some(peer) if inside.kind == "veth" => peer,
         _ => {
@@ -194,10 +195,10 @@ fn find_pair(pod: &PodAttachment) -> Result<Pair, ProgramError> {
 }
 
 /// Makes room for the stamp, without which full frames vanish, and lets the pod's end take redirected frames.
-fn prepare(pod: &PodAttachment, pair: &Pair) -> Result<(), ProgramError> {
+fn prepare(pod: &VethPod, pair: &Pair) -> Result<(), ProgramError> {
     let needed = pair.inside.mtu + STAMP_HEADER_BYTES as u32;
     if pair.host.mtu < needed {
         pair.host.set_mtu(needed)?;
     }
-    netns::within(&pod.netns, || pair.inside.enable_gro())
+    netns::within(&pod.end.netns, || pair.inside.enable_gro())
 }

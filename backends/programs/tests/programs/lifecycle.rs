@@ -1,7 +1,7 @@
 //! Attaching, adopting, refusing, detaching.
 
-use tsn_afxdp::{AttachedPod, ProgramError, Programs};
 use tsn_common::{MAX_RULES, PodCounter, Rule};
+use tsn_programs::{AttachedPod, ProgramError, Programs};
 
 use crate::lab::{PEER, POD, PORT};
 use crate::traffic::{received, send_timed};
@@ -133,7 +133,7 @@ fn what_cannot_be_steered_is_refused_with_a_reason() {
         );
 
         let mut pod = lab.pod("pod");
-        pod.interface = "lo".to_owned();
+        pod.end.interface = "lo".to_owned();
         assert!(matches!(
             programs.attach_pod(&pod),
             Err(ProgramError::NotVeth { .. })

@@ -9,8 +9,8 @@ mod traffic;
 use std::time::Duration;
 
 use lab::Lab;
-use tsn_afxdp::{AttachedPod, Programs};
 use tsn_common::PodCounter;
+use tsn_programs::{AttachedPod, Programs};
 
 /// So long that no test can miss it by being slow.
 const TIMEOUT: Duration = Duration::from_secs(60);

@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, setns};
 use tsn_common::{Rule, RuleFields};
-use tsn_port::PodAttachment;
+use tsn_port::VethEnd;
+use tsn_programs::VethPod;
 
 /// The port that [`Lab::pod`]'s rule selects.
 pub const PORT: u16 = 7788;
@@ -110,11 +111,13 @@ impl Lab {
     }
 
     /// The pod's attachment: UDP to [`PORT`] and frames of [`ETHERTYPE`].
-    pub fn pod(&self, name: &str) -> PodAttachment {
-        PodAttachment {
+    pub fn pod(&self, name: &str) -> VethPod {
+        VethPod {
             name: name.to_owned(),
-            netns: self.path("pod"),
-            interface: "eth0".to_owned(),
+            end: VethEnd {
+                netns: self.path("pod"),
+                interface: "eth0".to_owned(),
+            },
             rules: vec![
                 Rule {
                     fields: RuleFields::UDP_PORT,

@@ -46,13 +46,24 @@ use aya_log::EbpfLogger;
 use heartbeat::{Mapping, WorkerHeartbeat};
 use maps::{Maps, map_error};
 use pins::Pins;
-use tsn_common::PodCounter;
-use tsn_port::Heartbeat;
+use tsn_common::{PodCounter, Rule};
+use tsn_port::{Heartbeat, MacAddress, VethEnd};
 
 pub use device::{Device, XdpAttachment};
 pub use error::ProgramError;
 pub use inspect::{Pinned, PinnedProgram, program_name};
 pub use netns::within as within_netns;
+
+/// Names of the [`PodCounter`]s, in their order.
+pub const COUNTER_NAMES: [&str; PodCounter::COUNT as usize] = [
+    "stamped",
+    "redirected",
+    "fallback_heartbeat",
+    "fallback_no_socket",
+    "forged_stamp",
+    "local",
+    "delivered",
+];
 
 /// The kernel programs of a node and their maps.
 ///
@@ -67,6 +78,17 @@ pub struct Programs {
     logs: Option<Ebpf>,
 }
 
+/// A pod with a veth pair, and the traffic of it that is time-sensitive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VethPod {
+    /// The name by which the pod is known to the daemon; unique.
+    pub name: String,
+    /// Its end of the pair.
+    pub end: VethEnd,
+    /// What is steered into the socket, first match wins. At most [`tsn_common::MAX_RULES`].
+    pub rules: Vec<Rule>,
+}
+
 /// A pod whose frames are steered into a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttachedPod {
@@ -78,6 +100,8 @@ pub struct AttachedPod {
     pub host_ifindex: u32,
     /// The pod interface's MTU in bytes.
     pub mtu: u32,
+    /// Its address.
+    pub address: MacAddress,
     /// Whether the pod was found attached by an earlier run.
     pub adopted: bool,
 }
