@@ -27,6 +27,10 @@ const AFXDP: Group = Group {
         "make",
     ],
 };
+const DPDK: Group = Group {
+    reason: "DPDK: its library, a libclang that reads its headers, and testpmd",
+    packages: &["libdpdk-dev", "libclang-14-dev", "dpdk-dev"],
+};
 const BPF_COMPILER: Group = Group {
     reason: "kernel programs: a compiler with a prebuilt core for the BPF target",
     packages: &["rustc-web", "libstd-rust-web-dev-bpf"],
@@ -86,7 +90,7 @@ const BPF_LINKER_INSTALL: [&str; 7] = [
 /// When something is missing that cannot be installed here; the message has the commands that would.
 pub fn run() -> anyhow::Result<()> {
     let mut missing = Vec::new();
-    let mut groups = vec![AFXDP];
+    let mut groups = vec![AFXDP, DPDK];
     match ebpf::Toolchain::find() {
         Ok(ebpf::Toolchain::Nightly) => {
             println!("present     kernel programs: rustup's nightly with rust-src");

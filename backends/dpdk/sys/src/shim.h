@@ -1,0 +1,89 @@
+/*
+ * What DPDK has only as inline functions or macros, as functions; and what its releases call differently, under one
+ * name. Nothing here decides anything.
+ */
+#ifndef SHIM_H
+#define SHIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_dev.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <rte_log.h>
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+#include <rte_version.h>
+
+/* Levels of rte_log_cur_msg_loglevel(). */
+enum {
+	SHIM_LOG_ERROR = RTE_LOG_ERR,
+	SHIM_LOG_WARNING = RTE_LOG_WARNING,
+	SHIM_LOG_NOTICE = RTE_LOG_NOTICE,
+	SHIM_LOG_INFO = RTE_LOG_INFO,
+};
+
+/* The calling thread's rte_errno: a positive errno value or one of DPDK's own. */
+int shim_errno(void);
+
+/*
+ * Has the EAL and its drivers log to `write`, which gets whole messages. To be called before rte_eal_init().
+ * -1 with errno set if there is no memory.
+ */
+int shim_log_to(void (*write)(const char *text, size_t length));
+
+/* Bursts on queue 0; the number of frames moved. */
+uint16_t shim_rx_burst(uint16_t port, struct rte_mbuf **frames, uint16_t count);
+uint16_t shim_tx_burst(uint16_t port, struct rte_mbuf **frames, uint16_t count);
+
+/* Received frames that wait in queue 0, free transmit descriptors...: negative where the driver cannot tell. */
+int shim_rx_waiting(uint16_t port);
+
+/* Whether the link is up, and its speed in Mbit/s (UINT32_MAX if unknown); negative errno if the port is gone. */
+int shim_link(uint16_t port, bool *up, uint32_t *speed_mbps);
+
+/* A free mbuf of one segment, empty, with the standard headroom; NULL if the pool has none. */
+struct rte_mbuf *shim_mbuf_alloc(struct rte_mempool *pool);
+void shim_mbuf_free(struct rte_mbuf *mbuf);
+
+/* What a frame's owner reads of it. */
+struct shim_frame {
+	uint8_t *data;
+	/* Of all segments together. */
+	uint32_t length;
+	uint16_t segments;
+	/* The device has taken the outer VLAN tag out of the data. */
+	bool vlan_stripped;
+};
+void shim_mbuf_look(const struct rte_mbuf *mbuf, struct shim_frame *frame);
+
+/* Places the frame in its (only) segment: `offset` bytes after the start of the buffer, `length` bytes long. */
+void shim_mbuf_place(struct rte_mbuf *mbuf, uint16_t offset, uint16_t length);
+
+/* Takes bytes off the front; the segment has at least so many. */
+void shim_mbuf_strip(struct rte_mbuf *mbuf, uint16_t bytes);
+
+/* Writes a stripped VLAN tag back into the data; negative errno if there is no room in front. */
+int shim_mbuf_unstrip(struct rte_mbuf **mbuf);
+
+struct rte_mempool *shim_mbuf_pool(const struct rte_mbuf *mbuf);
+
+/* How a pool's memory is cut: bytes before each mbuf, of the mbuf with its buffer, and after it. */
+struct shim_layout {
+	uint32_t header;
+	uint32_t object;
+	uint32_t trailer;
+	/* From the mbuf to the start of its buffer. */
+	uint32_t buffer_offset;
+	/* Of the buffer, headroom included. */
+	uint32_t buffer;
+};
+void shim_pool_layout(struct rte_mempool *pool, struct shim_layout *layout);
+
+/* The lowest address of a pool's memory and the first beyond it. */
+void shim_pool_range(struct rte_mempool *pool, uintptr_t *start, uintptr_t *end);
+
+#endif
