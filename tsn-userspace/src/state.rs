@@ -25,7 +25,7 @@ pub struct State {
 pub struct StateFile(PathBuf);
 
 impl StateFile {
-    /// Of the daemon of `device`, in this directory, which is made (for root alone) if it is missing.
+    /// Of the daemon of `device` (a name without `/`), in this directory, which is made (for root alone) if it is missing.
     ///
     /// # Errors
     ///

@@ -26,6 +26,7 @@
 
 pub mod checksum;
 pub mod conformance;
+mod device_name;
 pub mod fault;
 pub mod loopback;
 mod mac;
@@ -33,6 +34,7 @@ mod rng;
 
 use std::os::fd::RawFd;
 
+pub use device_name::{DeviceKind, DeviceName, DeviceNameError, is_interface_name};
 pub use mac::{MacAddress, MacAddressError};
 
 pub use tsn_common::{Stamp, TimeBase};

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 use tracing_subscriber::EnvFilter;
 use tsn_afxdp::{AfxdpBackend, AfxdpConfig};
-use tsn_port::Backend;
+use tsn_port::{Backend, DeviceName};
 use tsn_userspace::config::Configuration;
 use tsn_userspace::control::{metrics_server, server};
 use tsn_userspace::device::watch_links;
@@ -145,11 +145,9 @@ async fn serve<B: Backend + 'static>(
         Some(address) => Some(listen_for_scrapers(address).await?),
         None => None,
     };
-    let device = configuration
-        .uplinks
-        .first()
-        .map_or("", |uplink| &uplink.device);
-    let state_file = StateFile::in_directory(&arguments.state_dir, device)
+    let uplink = configuration.uplinks.first().context("no uplink")?;
+    let device: DeviceName = uplink.device.parse().context("uplinks[0].device")?;
+    let state_file = StateFile::in_directory(&arguments.state_dir, device.name())
         .with_context(|| format!("--state-dir {}", arguments.state_dir.display()))?;
     let mut links = watch_links().context("cannot watch the devices over rtnetlink")?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -10,7 +10,7 @@ use tsn_core::{
 pub(super) use pod::pod_in;
 pub use pod::{CompiledPod, Treatment, compile_pod};
 
-use super::names::{check_device_name, check_name};
+use super::names::{check_name, check_uplink_device};
 use super::{
     ClassReference, ConfigurationError, Faults, GateParameters, GateStatesValue, Uplink, printable,
     uplink,
@@ -66,7 +66,7 @@ pub fn compile_uplink(place: &str, uplink: &Uplink) -> Result<CompiledUplink, Co
 
 /// Checks what an uplink has beside classes and gates.
 pub(super) fn check_link(place: &str, uplink: &Uplink, faults: &mut Faults) {
-    check_device_name(&format!("{place}.device"), &uplink.device, faults);
+    check_uplink_device(&format!("{place}.device"), &uplink.device, faults);
     if uplink.link_speed == Some(0) {
         faults.add(
             format!("{place}.link-speed"),

@@ -1,11 +1,11 @@
 //! Names that people give. Terminals, logs and metrics show them, so a name holds nothing that does more than be seen.
 
+use tsn_port::{DeviceKind, DeviceName, DeviceNameError, is_interface_name};
+
 use super::Faults;
 
 /// The longest name, in characters.
 const MAX_CHARACTERS: usize = 63;
-/// Bytes of a device's name, without the 0 at its end (`IFNAMSIZ` of the kernel is 16).
-const MAX_DEVICE_BYTES: usize = 15;
 
 /// A text of others in which each character that does more than be seen is replaced with U+FFFD: control characters,
 /// line ends, marks of direction, and what Unicode does not define.
@@ -39,23 +39,19 @@ pub fn check_name(place: &str, name: &str, faults: &mut Faults) {
     }
 }
 
+/// The device of an uplink: an interface of the kernel, a PCI device, or a virtual device of DPDK.
+pub fn check_uplink_device(place: &str, device: &str, faults: &mut Faults) {
+    match device.parse::<DeviceName>() {
+        Ok(name) if name.kind() == DeviceKind::Interface => check_interface(place, device, faults),
+        Ok(_) => {}
+        Err(error) => faults.add(place, error.to_string()),
+    }
+}
+
 /// A name that the kernel takes for a network device, and that people can read.
-pub fn check_device_name(place: &str, name: &str, faults: &mut Faults) {
-    let is_taken = (1..=MAX_DEVICE_BYTES).contains(&name.len())
-        && ![".", ".."].contains(&name)
-        && name
-            .chars()
-            .all(|c| is_printable(c) && !c.is_whitespace() && !"/:".contains(c));
-    if !is_taken {
-        let shown: String = name.chars().take(MAX_CHARACTERS).collect();
-        faults.add(
-            place,
-            format!(
-                "`{}` is no device name; 1 to {MAX_DEVICE_BYTES} characters without `/`, `:` and \
-                 spaces, such as eth0",
-                shown.escape_debug()
-            ),
-        );
+pub fn check_interface(place: &str, name: &str, faults: &mut Faults) {
+    if !(is_interface_name(name) && name.chars().all(is_printable)) {
+        faults.add(place, DeviceNameError::interface(name).to_string());
     }
 }
 
@@ -114,6 +110,26 @@ mod tests {
             LONGEST,
         ] {
             assert_eq!(faults("eth0.5", name, name, "eth0"), [""; 0], "{name}");
+        }
+    }
+
+    #[test]
+    fn an_uplink_may_be_a_device_of_dpdk_and_a_pods_interface_not() {
+        for device in [
+            "0000:03:00.0",
+            "net_virtio_user0,path=/run/switch.sock,server=1",
+        ] {
+            assert_eq!(faults(device, "class", "stream", "eth0"), [""; 0]);
+            assert_one(
+                &faults("eth0", "class", "stream", device),
+                "pods[0].interface",
+            );
+        }
+        for device in ["03:00.0", "net_tap0,iface", "net_tap0,iface=\u{202e}"] {
+            assert_one(
+                &faults(device, "class", "stream", "eth0"),
+                "uplinks[0].device",
+            );
         }
     }
 

@@ -4,7 +4,7 @@ use tsn_common::{MAX_RULES, Rule, RuleFields};
 use tsn_core::{LateAction as CoreLateAction, LatePolicy, TrafficClass};
 use tsn_port::{PodAttachment, PodEnd, VethEnd};
 
-use super::super::names::{check_device_name, check_name};
+use super::super::names::{check_interface, check_name};
 use super::super::{ConfigurationError, Faults, LateAction, LaunchTimeUse, Match, Pod, printable};
 use super::resolve;
 
@@ -74,7 +74,7 @@ pub fn pod_in(
             ),
         );
     }
-    check_device_name(&format!("{place}.interface"), &pod.interface, faults);
+    check_interface(&format!("{place}.interface"), &pod.interface, faults);
     if !(1..=65_536).contains(&pod.frame_quota) {
         faults.add(
             format!("{place}.frame-quota"),
