@@ -1,13 +1,11 @@
 //! The [`Backend`] of AF_XDP: kernel programs and sockets brought together.
 
-use std::collections::HashMap;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tsn_port::{Backend, Heartbeat, PodAttachment, PodEnd};
-use tsn_programs::{AttachedPod, COUNTER_NAMES, Device, Programs, VethPod};
+use tsn_programs::{AttachedPod, Device, Programs, VethPod, VethPods};
 
 use crate::socket::Socket;
 use crate::umem::Umem;
@@ -50,10 +48,9 @@ impl Default for AfxdpConfig {
 
 /// Opens the ports of one worker over one shared memory.
 pub struct AfxdpBackend {
-    programs: Programs,
+    pods: VethPods,
     umem: Arc<Umem>,
     ring_slots: u32,
-    pods: HashMap<String, AttachedPod>,
 }
 
 impl AfxdpBackend {
@@ -65,43 +62,39 @@ impl AfxdpBackend {
     pub fn open(config: &AfxdpConfig) -> Result<Self, BackendError> {
         Ok(Self {
             umem: Umem::new(config.chunks, config.chunk_bytes, config.ring_slots)?,
-            programs: Programs::open(&config.pin_dir, config.heartbeat_timeout)?,
+            pods: VethPods::new(Programs::open(&config.pin_dir, config.heartbeat_timeout)?),
             ring_slots: config.ring_slots,
-            pods: HashMap::new(),
         })
     }
 
-    /// The kernel programs: which pods are pinned, and their log.
-    pub fn programs(&self) -> &Programs {
-        &self.programs
-    }
-
-    /// As [`programs`](Self::programs), to take the log.
+    /// The kernel programs, to take their log.
     pub fn programs_mut(&mut self) -> &mut Programs {
-        &mut self.programs
+        &mut self.pods.programs
     }
 
     /// Chunks of the shared memory that neither a frame nor a port holds.
     pub fn free_chunks(&self) -> usize {
         self.umem.free_chunks()
     }
+}
 
-    /// The socket of a pod whose programs are attached.
-    fn open_pod_port(&mut self, pod: &AttachedPod) -> Result<AfxdpPort, BackendError> {
-        let frame_bytes = pod.mtu as usize + HEADER_BYTES;
-        if frame_bytes > self.umem.capacity_bytes() {
-            return Err(SocketError::MtuTooLarge {
-                device: pod.host_interface.clone(),
-                mtu_bytes: pod.mtu,
-                limit_bytes: self.umem.capacity_bytes() - HEADER_BYTES,
-            }
-            .into());
+/// The port of a pod whose programs are attached.
+fn open_pod_port(
+    umem: &Arc<Umem>,
+    ring_slots: u32,
+    pod: &AttachedPod,
+) -> Result<AfxdpPort, BackendError> {
+    let frame_bytes = pod.mtu as usize + HEADER_BYTES;
+    if frame_bytes > umem.capacity_bytes() {
+        return Err(SocketError::MtuTooLarge {
+            device: pod.host_interface.clone(),
+            mtu_bytes: pod.mtu,
+            limit_bytes: umem.capacity_bytes() - HEADER_BYTES,
         }
-        let slots = self.ring_slots;
-        let socket = Socket::open(&self.umem, &pod.host_interface, slots, slots)?;
-        self.programs.set_socket(pod.slot, socket.as_fd())?;
-        Ok(AfxdpPort::new(socket, &pod.host_interface, pod.mtu, true))
+        .into());
     }
+    let socket = Socket::open(umem, &pod.host_interface, ring_slots, ring_slots)?;
+    Ok(AfxdpPort::new(socket, &pod.host_interface, pod.mtu, true))
 }
 
 impl Backend for AfxdpBackend {
@@ -112,80 +105,51 @@ impl Backend for AfxdpBackend {
         // Nothing is received on it: the kernel's own path has what is not for a pod.
         let socket = Socket::open(&self.umem, device, self.ring_slots, 0)?;
         let mtu_bytes = Device::by_name(device)?.mtu;
-        self.programs.attach_uplink(device)?;
+        self.pods.programs.attach_uplink(device)?;
         Ok(AfxdpPort::new(socket, device, mtu_bytes, false))
     }
 
     fn close_uplink(&mut self, device: &str) -> Result<(), BackendError> {
-        Ok(self.programs.detach_uplink(device)?)
+        Ok(self.pods.programs.detach_uplink(device)?)
     }
 
     fn attach_pod(&mut self, pod: &PodAttachment) -> Result<AfxdpPort, BackendError> {
-        if self.pods.contains_key(&pod.name) {
-            return Err(BackendError::PodAttached {
-                name: pod.name.clone(),
-            });
-        }
         let PodEnd::Veth(end) = &pod.end else {
             return Err(BackendError::NoVeth {
                 name: pod.name.clone(),
             });
         };
-        let attached = self.programs.attach_pod(&VethPod {
+        let pod = VethPod {
             name: pod.name.clone(),
             end: end.clone(),
             rules: pod.rules.clone(),
-        })?;
-        match self.open_pod_port(&attached) {
-            Ok(port) => {
-                self.pods.insert(pod.name.clone(), attached);
-                Ok(port)
-            }
-            Err(error) => {
-                if let Err(detach) = self.programs.detach_pod(&pod.name) {
-                    tracing::warn!(pod = pod.name, %detach, "the pod stays attached without a socket");
-                }
-                Err(error)
-            }
-        }
+        };
+        let (umem, ring_slots) = (&self.umem, self.ring_slots);
+        self.pods
+            .attach(&pod, |pod| open_pod_port(umem, ring_slots, pod))
     }
 
     fn detach_pod(&mut self, name: &str) -> Result<(), BackendError> {
-        self.pods.remove(name);
-        Ok(self.programs.detach_pod(name)?)
+        Ok(self.pods.detach(name)?)
     }
 
     fn is_attached(&self, name: &str) -> bool {
-        let Some(pod) = self.pods.get(name) else {
-            return false;
-        };
-        nix::net::if_::if_nametoindex(pod.host_interface.as_str()) == Ok(pod.host_ifindex)
+        self.pods.is_attached(name)
     }
 
     fn pod_counters(&self, name: &str) -> Vec<(&'static str, u64)> {
-        let Some(pod) = self.pods.get(name) else {
-            return COUNTER_NAMES.map(|name| (name, 0)).into();
-        };
-        match self.programs.pod_counters(pod.slot) {
-            Ok(counts) => COUNTER_NAMES.into_iter().zip(counts).collect(),
-            Err(error) => {
-                tracing::warn!(pod = name, %error, "the kernel gives no counters");
-                Vec::new()
-            }
-        }
+        self.pods.counters(name)
     }
 
     fn leftovers(&self) -> Result<Vec<String>, BackendError> {
-        let mut pinned = self.programs.pinned_pods()?;
-        pinned.retain(|name| !self.pods.contains_key(name));
-        Ok(pinned)
+        Ok(self.pods.leftovers()?)
     }
 
     fn divert(&mut self) -> Result<(), BackendError> {
-        Ok(self.programs.divert()?)
+        Ok(self.pods.programs.divert()?)
     }
 
     fn heartbeat(&self) -> Box<dyn Heartbeat> {
-        self.programs.heartbeat()
+        self.pods.programs.heartbeat()
     }
 }

@@ -84,10 +84,4 @@ pub enum BackendError {
         /// The pod's name.
         name: String,
     },
-    /// The pod is attached to this backend already.
-    #[error("pod {name:?} is attached already; detach it first")]
-    PodAttached {
-        /// The pod's name.
-        name: String,
-    },
 }

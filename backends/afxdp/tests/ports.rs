@@ -13,6 +13,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg, setsockopt
 use tsn_afxdp::{AfxdpBackend, AfxdpConfig, AfxdpFrame, BackendError, SocketError, WakeError};
 use tsn_port::conformance::TestBed;
 use tsn_port::{Backend, Frame, Port, Stamp, TimeBase};
+use tsn_programs::ProgramError;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -308,7 +309,7 @@ fn errors_name_the_device_and_the_way_out() {
 
     let again = bed.namespaces.attachment();
     assert!(
-        matches!(bed.backend.attach_pod(&again), Err(BackendError::PodAttached { name }) if name == POD)
+        matches!(bed.backend.attach_pod(&again), Err(BackendError::Program(ProgramError::PodAttached { name })) if name == POD)
     );
 }
 

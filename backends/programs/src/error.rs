@@ -9,6 +9,12 @@ use tsn_common::{MAX_PODS, MAX_RULES};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProgramError {
+    /// The pod is attached already.
+    #[error("pod {name:?} is attached already; detach it first")]
+    PodAttached {
+        /// The pod's name.
+        name: String,
+    },
     /// The directory for pins cannot hold any.
     #[error(
         "{} is on no bpffs, where links and maps can be pinned; mount one: mount -t bpf bpf /sys/fs/bpf", path.display()

@@ -34,6 +34,7 @@ mod pins;
 mod pod;
 mod slots;
 mod uplink;
+mod veth_pods;
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
@@ -53,6 +54,7 @@ pub use device::{Device, XdpAttachment};
 pub use error::ProgramError;
 pub use inspect::{Pinned, PinnedProgram, program_name};
 pub use netns::within as within_netns;
+pub use veth_pods::VethPods;
 
 /// Names of the [`PodCounter`]s, in their order.
 pub const COUNTER_NAMES: [&str; PodCounter::COUNT as usize] = [
