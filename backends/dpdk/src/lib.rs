@@ -13,9 +13,11 @@ mod frame;
 mod hugepages;
 mod log;
 mod mempool;
+mod xsk;
 
 pub use eal::{Eal, EalConfig};
 pub use error::{DpdkReason, EalError, PoolError};
 pub use frame::DpdkFrame;
 pub use hugepages::Hugepages;
 pub use mempool::{Mempool, PoolConfig, PoolLayout};
+pub use xsk::{XskError, XskWakeError};

@@ -1,0 +1,239 @@
+//! A pod's veth as a port: an AF_XDP socket over the daemon's mempool.
+//!
+//! The kernel programs are the same as with `--backend afxdp`: the redirect program hands the pod's time-sensitive
+//! frames to this socket and leaves their launch time before the data, and everything else takes the kernel's path.
+//! What the kernel receives into are mbufs, so a frame goes on to a poll-mode driver without a copy. DPDK's own
+//! `net_af_xdp` would load a program of its own, which takes all frames and does not outlive the daemon.
+
+mod error;
+mod held;
+mod ring;
+mod socket;
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+
+use tsn_common::{Metadata, Stamp};
+use tsn_port::{Frame, PortCounters, PortLevels, checksum};
+
+use crate::{DpdkFrame, Mempool};
+use held::HeldMbufs;
+use socket::{Area, Socket};
+
+pub use error::{XskError, XskWakeError};
+
+/// Slots of each ring, and so the mbufs that are kept ready to receive into.
+pub(crate) const RING_SLOTS: u32 = 512;
+/// The fill ring is topped up once so many of its slots are free.
+const REFILL: u32 = 32;
+/// Bytes of Ethernet header and two VLAN tags, which a buffer must hold beside the MTU.
+const RECEIVED_HEADER_BYTES: usize = 14 + 2 * 4;
+/// Bytes that the kernel lets a frame have beyond the MTU: Ethernet header and one VLAN tag.
+const SENT_HEADER_BYTES: usize = 14 + 4;
+/// In unaligned mode an address is the buffer's offset, and above it that of the data in the buffer.
+const DATA_SHIFT: u32 = libc::XSK_UNALIGNED_BUF_OFFSET_SHIFT as u32;
+const BUFFER_MASK: u64 = libc::XSK_UNALIGNED_BUF_ADDR_MASK;
+const METADATA_BYTES: usize = size_of::<Metadata>();
+const METADATA_MAGIC: std::ops::Range<usize> = 8..12;
+
+/// An AF_XDP socket on the host end of a pod's veth, in copy mode.
+///
+/// Closing (dropping) it takes the kernel some milliseconds; do that outside of the worker's loop.
+pub(crate) struct XskPort {
+    // Dropped in this order: when the socket is closed, the kernel is done with the mbufs that `held` then frees.
+    socket: Socket,
+    held: HeldMbufs,
+    pool: Mempool,
+    device: Arc<str>,
+    max_frame_bytes: usize,
+    /// Buffers that the kernel has to receive into or has received into.
+    receiving: u32,
+    counters: PortCounters,
+}
+
+impl XskPort {
+    /// Opens it on queue 0 of `device`; `mtu_bytes` is the MTU of the pod's end.
+    pub fn open(
+        pool: Mempool,
+        device: &str,
+        ifindex: u32,
+        mtu_bytes: u32,
+    ) -> Result<Self, XskError> {
+        let area = Area::of(&pool);
+        let capacity_bytes = area.capacity_bytes();
+        if mtu_bytes as usize + RECEIVED_HEADER_BYTES > capacity_bytes {
+            return Err(XskError::MtuTooLarge {
+                device: device.to_owned(),
+                mtu_bytes,
+                limit_bytes: capacity_bytes.saturating_sub(RECEIVED_HEADER_BYTES),
+            });
+        }
+        // SAFETY: a pool's memory is never unmapped. The kernel gets only buffers of mbufs that this port owns, and `held`
+        // has them until they are back or the socket is closed.
+        let socket = unsafe { Socket::open(ifindex, area, RING_SLOTS) };
+        let socket = socket.map_err(|source| XskError::Open {
+            device: device.to_owned(),
+            source,
+        })?;
+        let mut port = Self {
+            socket,
+            held: HeldMbufs::new(pool, area),
+            pool,
+            device: device.into(),
+            max_frame_bytes: capacity_bytes.min(mtu_bytes as usize + SENT_HEADER_BYTES),
+            receiving: 0,
+            counters: PortCounters::default(),
+        };
+        port.refill();
+        Ok(port)
+    }
+
+    /// The longest frame that may be sent.
+    pub fn max_frame_bytes(&self) -> usize {
+        self.max_frame_bytes
+    }
+
+    pub fn receive(&mut self) -> Option<DpdkFrame> {
+        let received = self.socket.rx.pop();
+        if received.is_none() || self.receiving + REFILL <= RING_SLOTS {
+            self.refill();
+        }
+        let descriptor = received?;
+        self.receiving -= 1;
+        let mut frame = self.take_back(descriptor.addr, descriptor.len as u16)?;
+        checksum::complete(frame.bytes_mut());
+        self.counters.received += 1;
+        Some(frame)
+    }
+
+    pub fn transmit(&mut self, frame: DpdkFrame) -> Result<(), DpdkFrame> {
+        if !frame.is_of(&self.pool) || !self.socket.tx.has_room() {
+            self.counters.transmit_refused += 1;
+            return Err(frame);
+        }
+        let (length, data) = (frame.bytes().len(), frame.bytes().as_ptr() as usize);
+        let mbuf = frame.into_mbuf();
+        let data_offset = data - self.pool.buffer_of(mbuf).as_ptr() as usize;
+        let pushed = self.socket.tx.push(libc::xdp_desc {
+            addr: self.held.insert(mbuf) | (data_offset as u64) << DATA_SHIFT,
+            len: length as u32,
+            options: 0,
+        });
+        debug_assert!(pushed, "there was room");
+        self.counters.transmit_queued += 1;
+        Ok(())
+    }
+
+    /// Without frames to transmit this makes no system call, and only frees what has left.
+    pub fn wake(&mut self) -> Result<(), XskWakeError> {
+        let mut waiting = self.socket.tx.len();
+        while waiting > 0 {
+            let result = self.socket.kick();
+            self.counters.wakes += 1;
+            self.reclaim();
+            if let Err(error) = result {
+                match error.raw_os_error() {
+                    // The device dropped one: the kernel stops there and says so (__xsk_generic_xmit).
+                    Some(libc::EBUSY) => self.counters.transmit_dropped += 1,
+                    // Some were sent and more wait, or memory is short: see what is left.
+                    Some(libc::EAGAIN | libc::ENOBUFS | libc::EINTR) => {}
+                    _ => return Err(XskWakeError::new(&self.device, error)),
+                }
+            }
+            let left = self.socket.tx.len();
+            if left >= waiting {
+                return Ok(()); // The device takes no more just now; the next call goes on.
+            }
+            waiting = left;
+        }
+        self.reclaim();
+        Ok(())
+    }
+
+    /// Makes one system call, for the drops that the kernel counts.
+    pub fn counters(&self) -> PortCounters {
+        let kernel = self.socket.statistics();
+        // The kernel cannot fail to count for an open socket; if it did, its counts would be missing.
+        let (no_buffer, ring_full) =
+            kernel.map_or((0, 0), |kernel| (kernel.rx_dropped, kernel.rx_ring_full));
+        PortCounters {
+            receive_no_buffer: no_buffer,
+            receive_ring_full: ring_full,
+            ..self.counters
+        }
+    }
+
+    pub fn levels(&self) -> PortLevels {
+        PortLevels {
+            transmit_used: self.socket.tx.len(),
+            transmit_slots: RING_SLOTS,
+            receive_waiting: self.socket.rx.len(),
+            receive_slots: RING_SLOTS,
+            free_buffers: self.pool.free_frames(),
+            buffers: self.pool.frames(),
+        }
+    }
+
+    pub fn readable(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+
+    /// Gives the kernel free mbufs to receive into, as far as there are any. It never has more than the receive ring has
+    /// slots, so that no received frame is lost for want of a slot.
+    fn refill(&mut self) {
+        while self.receiving < RING_SLOTS {
+            let Some(mbuf) = self.pool.take() else { return };
+            let pushed = self.socket.fill.push(self.held.insert(mbuf));
+            debug_assert!(
+                pushed,
+                "the fill ring has a slot for each buffer to receive into"
+            );
+            self.receiving += 1;
+        }
+    }
+
+    /// Frees the mbufs of frames that have left.
+    fn reclaim(&mut self) {
+        while let Some(address) = self.socket.completion.pop() {
+            drop(self.take_back(address, 0));
+            self.counters.transmitted += 1;
+        }
+    }
+
+    /// The frame in a buffer that the kernel gives back, with the stamp that lies in front of it.
+    fn take_back(&mut self, address: u64, length_bytes: u16) -> Option<DpdkFrame> {
+        let Some(mbuf) = self.held.take(address & BUFFER_MASK) else {
+            debug_assert!(
+                false,
+                "the kernel gives back what it was not given: {address:#x}"
+            );
+            return None;
+        };
+        let data_offset = (address >> DATA_SHIFT) as u16;
+        let mut stamp = Stamp::NONE;
+        if length_bytes > 0 && usize::from(data_offset) >= METADATA_BYTES {
+            // SAFETY: so many bytes of the buffer lie before the data (checked above), and the mbuf is ours again.
+            stamp = take_stamp(unsafe {
+                let data = self.pool.buffer_of(mbuf).add(usize::from(data_offset));
+                data.sub(METADATA_BYTES).cast().as_mut()
+            });
+        }
+        // SAFETY: the mbuf is of this pool and ours; the kernel's offset and length are within the buffer that it had.
+        let mut frame = unsafe { DpdkFrame::place(mbuf, &self.pool, data_offset, length_bytes) };
+        frame.set_stamp(stamp);
+        Some(frame)
+    }
+}
+
+/// Reads the record and clears its mark: the buffer's next frame may come without one.
+fn take_stamp(metadata: &mut [u8; METADATA_BYTES]) -> Stamp {
+    let stamp = Metadata::read(metadata).unwrap_or(Stamp::NONE);
+    metadata[METADATA_MAGIC].fill(0);
+    stamp
+}
+
+impl AsFd for XskPort {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
