@@ -32,6 +32,7 @@ pub mod loopback;
 mod mac;
 mod rng;
 
+use std::fmt;
 use std::os::fd::RawFd;
 
 pub use device_name::{DeviceKind, DeviceName, DeviceNameError, is_interface_name};
@@ -194,6 +195,16 @@ pub enum PodEnd {
     Veth(VethEnd),
     /// By a vhost-user socket, at whose other end a virtual machine or a DPDK program has a virtio device.
     VhostUser(VhostUserEnd),
+}
+
+/// For people: `eth0 in /var/run/netns/pod1`, or `vhost-user /run/tsnd/vm1.sock`.
+impl fmt::Display for PodEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Veth(end) => write!(f, "{} in {}", end.interface, end.netns.display()),
+            Self::VhostUser(end) => write!(f, "vhost-user {}", end.socket.display()),
+        }
+    }
 }
 
 /// A pod's end of a veth pair.

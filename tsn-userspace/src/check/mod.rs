@@ -4,6 +4,7 @@
 //! every code.
 
 mod classes;
+mod ends;
 mod figures;
 mod gates;
 mod streams;
@@ -114,6 +115,7 @@ fn inspect(configuration: &Configuration, environment: &Environment, findings: &
     gates::look(&inspection, environment.now, findings);
     windows::look(&inspection, findings);
     streams::look(&inspection, findings);
+    ends::look(&inspection, findings);
 }
 
 /// A configuration that the daemon takes, and what is known about it.

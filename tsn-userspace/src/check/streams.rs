@@ -19,7 +19,6 @@ pub(super) fn look(inspection: &Inspection<'_>, findings: &mut Findings) {
         look_at_launch_times(class, inspection, findings);
     }
     look_at_matches(inspection, findings);
-    look_at_interfaces(inspection, findings);
     look_at_buffers(inspection, findings);
 }
 
@@ -175,25 +174,6 @@ fn covers(wide: &Rule, narrow: &Rule) -> bool {
             wide.udp_port_first <= narrow.udp_port_first
                 && narrow.udp_port_last <= wide.udp_port_last,
         )
-}
-
-fn look_at_interfaces(inspection: &Inspection<'_>, findings: &mut Findings) {
-    for (index, pod) in inspection.pods.iter().enumerate() {
-        let earlier = inspection.pods[..index]
-            .iter()
-            .find(|other| other.netns == pod.netns && other.interface == pod.interface);
-        if let Some(earlier) = earlier {
-            findings.warn(
-                "interface-taken",
-                format!("pods[{index}].netns"),
-                format!(
-                    "pod {}: its interface {} belongs to pod {} too; the second of them cannot be attached",
-                    pod.name, pod.interface, earlier.name
-                ),
-                "put the streams of both into one pod, or name another namespace or interface",
-            );
-        }
-    }
 }
 
 fn look_at_buffers(inspection: &Inspection<'_>, findings: &mut Findings) {

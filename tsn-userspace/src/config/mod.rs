@@ -11,6 +11,7 @@ mod pod;
 mod text;
 mod units;
 mod uplink;
+mod vhost_user;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ pub use pod::{LateAction, LaunchTimeUse, Match, Pod, PortRange, StreamSelection}
 pub use text::{FileError, TextError};
 pub use units::{BaseTime, ClassReference, CycleTimeSetting, GateStatesValue, Interval};
 pub use uplink::{GateControlEntry, GateParameters, TrafficClassSettings, Uplink};
+pub use vhost_user::VhostUser;
 
 /// A node's configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -7,8 +7,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use tsn_common::{ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES};
+use tsn_port::{PodEnd, VethEnd};
 
-use super::{ClassReference, Interval};
+use super::{ClassReference, Interval, VhostUser};
+
+/// The interface of a pod that does not name one.
+const DEFAULT_INTERFACE: &str = "eth0";
 
 /// A pod and the traffic of it that is time-sensitive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,11 +20,16 @@ use super::{ClassReference, Interval};
 pub struct Pod {
     /// Unique on the node: letters, digits, `-`, `_` and `.`, at most 63.
     pub name: String,
-    /// Path of the pod's network namespace, such as `/var/run/netns/pod1` or `/proc/1234/ns/net`.
-    pub netns: PathBuf,
-    /// The interface inside the pod: one end of a veth pair whose other end is in the node's namespace.
-    #[serde(default = "eth0")]
-    pub interface: String,
+    /// Path of the pod's network namespace, such as `/var/run/netns/pod1` or `/proc/1234/ns/net`. A pod has either this or
+    /// `vhost-user`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netns: Option<PathBuf>,
+    /// The interface inside the namespace (default `eth0`): one end of a veth pair whose other end is in the node's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// The socket of a pod that has no interface of the kernel but a virtio device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vhost_user: Option<VhostUser>,
     /// How many frames of this pod may wait in the scheduler, all classes together (default 512).
     #[serde(default = "frame_quota")]
     pub frame_quota: u32,
@@ -28,8 +37,21 @@ pub struct Pod {
     pub streams: Vec<StreamSelection>,
 }
 
-fn eth0() -> String {
-    "eth0".to_owned()
+impl Pod {
+    /// Where its frames come from; `None` of a pod that the configuration's check refuses: it has no end, or two.
+    pub fn end(&self) -> Option<PodEnd> {
+        match (&self.netns, &self.vhost_user) {
+            (Some(netns), None) => Some(PodEnd::Veth(VethEnd {
+                netns: netns.clone(),
+                interface: self
+                    .interface
+                    .clone()
+                    .unwrap_or_else(|| DEFAULT_INTERFACE.to_owned()),
+            })),
+            (None, Some(socket)) => Some(PodEnd::VhostUser(socket.end())),
+            _ => None,
+        }
+    }
 }
 
 const fn frame_quota() -> u32 {

@@ -133,6 +133,14 @@ impl Machine {
         self.real(path).exists()
     }
 
+    /// Whether a file is there, or `None` if that may not be looked at, which is remembered.
+    pub fn look_for(&self, path: &str) -> Option<bool> {
+        match std::fs::symlink_metadata(self.real(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
+            answer => self.noting(path, answer).map(|_| true),
+        }
+    }
+
     /// Whether the mode of a file lets its owner write it; root's rights pass over that, the kernel's own files do not.
     pub fn is_writable(&self, path: &str) -> bool {
         std::fs::metadata(self.real(path))

@@ -1,13 +1,13 @@
-//! Both ends of each pod's veth pair.
+//! Both ends of each pod's veth pair, or its vhost-user socket.
 
 use std::io;
 
 use tsn_common::STAMP_HEADER_BYTES;
+use tsn_port::{PodEnd, VethEnd, VhostUserEnd};
 use tsn_programs::{Device, Pinned};
 
 use super::device::{self, Uplink};
 use super::{Code, DeviceKey, Findings, Machine, Subject};
-use crate::config::Pod;
 use crate::ethtool::Ethtool;
 
 pub(super) fn examine(
@@ -20,27 +20,93 @@ pub(super) fn examine(
         Some(answers) => {
             let pinned = device::pinned(machine, subject);
             for status in answers.pods.iter().filter(|status| status.attached) {
-                attached(machine, &status.pod, pinned.as_ref(), uplink, findings);
+                match status.pod.end() {
+                    Some(PodEnd::Veth(end)) => {
+                        attached(
+                            machine,
+                            &status.pod.name,
+                            &end,
+                            pinned.as_ref(),
+                            uplink,
+                            findings,
+                        );
+                    }
+                    Some(PodEnd::VhostUser(end)) => {
+                        socket(machine, &status.pod.name, &end, true, findings)
+                    }
+                    None => {}
+                }
             }
         }
         None => {
             let configured = subject.configuration().map(|known| &known.pods[..]);
             for pod in configured.unwrap_or_default() {
-                not_yet_attached(machine, pod, findings);
+                match pod.end() {
+                    Some(PodEnd::Veth(end)) => not_yet_attached(machine, &pod.name, &end, findings),
+                    Some(PodEnd::VhostUser(end)) => {
+                        socket(machine, &pod.name, &end, false, findings)
+                    }
+                    None => {}
+                }
             }
         }
     }
 }
 
-fn inside(machine: &Machine, pod: &Pod) -> io::Result<(Device, Ethtool)> {
-    machine
-        .kernel
-        .device(Some(&pod.netns), DeviceKey::Name(&pod.interface))
+/// Whether the other end of a vhost-user socket can come to it.
+fn socket(
+    machine: &Machine,
+    name: &str,
+    end: &VhostUserEnd,
+    is_attached: bool,
+    findings: &mut Findings,
+) {
+    let shown = end.socket.display();
+    // A daemon that listens makes the socket itself, in a directory that must be there.
+    let is_made = is_attached || end.peer_listens;
+    let needed = match end.socket.parent() {
+        Some(directory) if !is_made => directory,
+        _ => &end.socket,
+    };
+    match machine.look_for(&needed.to_string_lossy()) {
+        Some(false) => {}
+        Some(true) => {
+            let there = needed.display();
+            return findings.fine(Code::PodWaits, format!("pod {name}: {there} is there"));
+        }
+        None => return,
+    }
+    let (what, mend) = match (is_made, end.peer_listens) {
+        (false, _) => (
+            format!("the directory of its socket {shown} does not exist"),
+            format!("mkdir -p {}", needed.display()),
+        ),
+        (true, true) => (
+            format!("its socket {shown} does not exist"),
+            "start the virtual machine or program that listens there, or correct vhost-user in the configuration"
+                .to_owned(),
+        ),
+        (true, false) => (
+            format!("its socket {shown} has been removed"),
+            format!("take the pod out and add it again: DELETE and POST /v1/pods/{name}"),
+        ),
+    };
+    findings.bad(
+        Code::PodWaits,
+        format!("pod {name}: {what}"),
+        "the other end cannot connect, and no frame gets through",
+        mend,
+    );
+}
+
+fn inside(machine: &Machine, end: &VethEnd) -> io::Result<(Device, Ethtool)> {
+    let key = DeviceKey::Name(&end.interface);
+    machine.kernel.device(Some(&end.netns), key)
 }
 
 /// Without a daemon: whether it would find the pod.
-fn not_yet_attached(machine: &Machine, pod: &Pod, findings: &mut Findings) {
-    let answer = inside(machine, pod);
+fn not_yet_attached(machine: &Machine, name: &str, end: &VethEnd, findings: &mut Findings) {
+    let answer = inside(machine, end);
     let reason = match &answer {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
         Err(error) => Some(error.to_string()),
@@ -53,32 +119,34 @@ fn not_yet_attached(machine: &Machine, pod: &Pod, findings: &mut Findings) {
     match reason {
         Some(reason) => findings.bad(
             Code::PodWaits,
-            format!("pod {} cannot be attached: {reason}", pod.name),
+            format!("pod {name} cannot be attached: {reason}"),
             "its frames would take the kernel's path, unscheduled",
             "start the pod, or correct netns and interface in the configuration; tsnd tries again every second",
         ),
-        None if answer.is_ok() => findings.fine(Code::PodWaits, format!("pod {} is there", pod.name)),
+        None if answer.is_ok() => findings.fine(Code::PodWaits, format!("pod {name} is there")),
         None => {}
     }
-    machine.noting(&format!("namespace {}", pod.netns.display()), answer);
+    machine.noting(&format!("namespace {}", end.netns.display()), answer);
 }
 
 fn attached(
     machine: &Machine,
-    pod: &Pod,
+    pod: &str,
+    end: &VethEnd,
     pinned: Option<&Pinned>,
     uplink: Option<&Uplink>,
     findings: &mut Findings,
 ) {
-    let what = format!("namespace {}", pod.netns.display());
-    let Some((inside, ethtool)) = machine.noting(&what, inside(machine, pod)) else {
+    let netns = end.netns.display();
+    let what = format!("namespace {netns}");
+    let Some((inside, ethtool)) = machine.noting(&what, inside(machine, end)) else {
         return;
     };
     let host = inside.peer.and_then(|peer| {
         let answer = machine.kernel.device(None, DeviceKey::Index(peer));
         machine.noting(&format!("device {peer}"), answer)
     });
-    let name = format!("pod {}: {}", pod.name, inside.name);
+    let name = format!("pod {pod}: {}", inside.name);
     if !inside.running {
         device::carrier(
             &Device {
@@ -94,11 +162,7 @@ fn attached(
             Code::PodGroOff,
             format!("{name} has GRO off, and with it its receive polling (NAPI)"),
             "frames from the uplink do not reach the pod: of 200, none arrived",
-            format!(
-                "nsenter --net={} ethtool -K {} gro on",
-                pod.netns.display(),
-                inside.name
-            ),
+            format!("nsenter --net={netns} ethtool -K {} gro on", inside.name),
         ),
         None => {}
     }
@@ -114,8 +178,7 @@ fn attached(
             ),
             "frames that are longer than the uplink's are dropped as `sdu_too_large`",
             format!(
-                "nsenter --net={} ip link set dev {} mtu {theirs}",
-                pod.netns.display(),
+                "nsenter --net={netns} ip link set dev {} mtu {theirs}",
                 inside.name
             ),
         );
@@ -129,13 +192,11 @@ fn attached(
 }
 
 /// Whether the stamp program is where it should be.
-fn stamp(pod: &Pod, inside: &Device, pinned: &Pinned, findings: &mut Findings) {
+fn stamp(pod: &str, inside: &Device, pinned: &Pinned, findings: &mut Findings) {
     let is_there = pinned.programs.iter().any(|program| {
-        program.name == "stamp"
-            && program.owner == pod.name
-            && program.ifindex == Some(inside.index)
+        program.name == "stamp" && program.owner == pod && program.ifindex == Some(inside.index)
     });
-    let name = format!("pod {}: {}", pod.name, inside.name);
+    let name = format!("pod {pod}: {}", inside.name);
     if is_there {
         findings.fine(Code::ProgramMissing, format!("{name} has program stamp"));
     } else {

@@ -21,12 +21,12 @@ fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
             None => "attached".to_owned(),
             Some(reason) => format!("not attached: {reason}"),
         };
+        let end = status.pod.end().map(|end| end.to_string());
         writeln!(
             text,
-            "{} ({} in {}): {state}",
+            "{} ({}): {state}",
             status.pod.name,
-            status.pod.interface,
-            status.pod.netns.display()
+            end.unwrap_or_default()
         )?;
         writeln!(
             text,

@@ -107,7 +107,7 @@ fn streams_that_cannot_work_are_found() {
         Warning,
         "interface-taken",
         "/run/netns/one",
-        "pod two: its interface eth0 belongs to pod one",
+        "pod two: its interface eth0 in /run/netns/one belongs to pod one",
         &taken,
     );
     let buffers = [
@@ -132,4 +132,40 @@ fn streams_that_cannot_work_are_found() {
         "no traffic class is critical",
         &critical,
     );
+}
+
+#[test]
+fn two_pods_have_two_sockets_and_two_addresses() {
+    use Severity::Warning;
+    let socket = |name: &str, address: &str| {
+        format!("vhost-user: {{ socket: /run/{name}.sock, address: '02:00:00:00:00:{address}' }}")
+    };
+    let one = |name, address| {
+        [
+            ("netns: /run/netns/one", socket("a", "01")),
+            ("netns: /run/netns/two", socket(name, address)),
+        ]
+    };
+    for (code, said, changes) in [
+        (
+            "socket-taken",
+            "its socket /run/a.sock belongs to pod one",
+            one("a", "02"),
+        ),
+        (
+            "address-taken",
+            "its address 02:00:00:00:00:01 belongs to pod one",
+            one("b", "01"),
+        ),
+    ] {
+        let changes = changes.each_ref().map(|(from, to)| (*from, to.as_str()));
+        let to = changes[1].1;
+        finds(
+            Warning,
+            code,
+            to.split_once(": ").unwrap().1,
+            said,
+            &changes,
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! Pods: from what is matched to rules, from what is wanted to treatments.
 
+use std::path::PathBuf;
+
 use tsn_common::{MAX_RULES, Rule, RuleFields};
 use tsn_core::{LateAction as CoreLateAction, LatePolicy, TrafficClass};
 use tsn_port::{PodAttachment, PodEnd, VethEnd};
@@ -65,16 +67,7 @@ pub fn pod_in(
             ),
         );
     }
-    if !pod.netns.is_absolute() {
-        faults.add(
-            format!("{place}.netns"),
-            format!(
-                "`{}` is no absolute path; such as /var/run/netns/pod1",
-                printable(&pod.netns.to_string_lossy())
-            ),
-        );
-    }
-    check_interface(&format!("{place}.interface"), &pod.interface, faults);
+    let end = end_in(place, pod, faults);
     if !(1..=65_536).contains(&pod.frame_quota) {
         faults.add(
             format!("{place}.frame-quota"),
@@ -129,10 +122,7 @@ pub fn pod_in(
     CompiledPod {
         attachment: PodAttachment {
             name: pod.name.clone(),
-            end: PodEnd::Veth(VethEnd {
-                netns: pod.netns.clone(),
-                interface: pod.interface.clone(),
-            }),
+            end,
             rules,
         },
         treatments,
@@ -142,6 +132,49 @@ pub fn pod_in(
             .map(|stream| stream.name.clone())
             .collect(),
     }
+}
+
+/// Where the pod's frames come from: one of two.
+fn end_in(place: &str, pod: &Pod, faults: &mut Faults) -> PodEnd {
+    match (&pod.netns, &pod.vhost_user) {
+        (None, None) => faults.add(
+            place,
+            "it has neither `netns` nor `vhost-user`; give the path of its network namespace, such as \
+             /var/run/netns/pod1, or its socket",
+        ),
+        (Some(_), Some(_)) => faults.add(
+            format!("{place}.vhost-user"),
+            "the pod has a `netns` too; leave out one of them, or make two pods of it",
+        ),
+        (Some(netns), None) if !netns.is_absolute() => faults.add(
+            format!("{place}.netns"),
+            format!(
+                "`{}` is no absolute path; such as /var/run/netns/pod1",
+                printable(&netns.to_string_lossy())
+            ),
+        ),
+        _ => {}
+    }
+    if let Some(socket) = &pod.vhost_user {
+        socket.find_faults(&format!("{place}.vhost-user"), faults);
+    }
+    if let Some(interface) = &pod.interface {
+        let place = format!("{place}.interface");
+        if pod.netns.is_none() && pod.vhost_user.is_some() {
+            faults.add(
+                place,
+                "a pod with `vhost-user` has no interface; leave it out",
+            );
+        } else {
+            check_interface(&place, interface, faults);
+        }
+    }
+    pod.end().unwrap_or_else(|| {
+        PodEnd::Veth(VethEnd {
+            netns: PathBuf::new(), // of a pod that is refused
+            interface: String::new(),
+        })
+    })
 }
 
 fn rule(place: &str, selector: &Match, class: TrafficClass, faults: &mut Faults) -> Rule {

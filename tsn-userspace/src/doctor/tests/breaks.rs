@@ -340,6 +340,25 @@ pub const BREAKS: &[Break] = &[
         },
         &[Code::PodWaits, Code::DaemonAbsent],
     ),
+    // The socket of a pod that the daemon serves has been removed.
+    (|s| s.vhost_user(false), &[Code::PodWaits]),
+    // Nobody listens at it; without a daemon.
+    (
+        |s| {
+            s.vhost_user(true);
+            s.silence(false);
+            s.write("/run/tsnd/other.sock", "");
+        },
+        &[Code::PodWaits, Code::DaemonAbsent],
+    ),
+    // There is no directory to make it in.
+    (
+        |s| {
+            s.vhost_user(false);
+            s.silence(false);
+        },
+        &[Code::PodWaits, Code::DaemonAbsent],
+    ),
     (
         |s| {
             let drops = &mut s.answers().pods[0].drops;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tsn_common::LAYOUT;
 use tsn_core::{ClassCounters, Nanoseconds};
+use tsn_port::MacAddress;
 use tsn_programs::{Device, Pinned, PinnedProgram, XdpAttachment};
 
 use super::super::{
@@ -16,7 +17,7 @@ use super::super::{
 };
 use super::files::FILES;
 use crate::clock::ClockMonitor;
-use crate::config::Configuration;
+use crate::config::{Configuration, Pod, VhostUser};
 use crate::control::api::{ClassStatus, GatesStatus, PodStatus, Status, UplinkStatus};
 use crate::ethtool::{Channels, Coalescing, Ethtool};
 use crate::worker::snapshot::{PodSnapshot, Snapshot};
@@ -132,6 +133,19 @@ impl Scenario {
 
     pub fn write(&self, path: &str, text: &str) {
         write(self.root.path(), path, text);
+    }
+
+    /// The pod has a vhost-user socket instead of a namespace, in the file and at the daemon.
+    pub fn vhost_user(&mut self, peer_listens: bool) {
+        let socket = VhostUser {
+            socket: "/run/tsnd/pod1.sock".into(),
+            peer_listens,
+            address: MacAddress([2, 0, 0, 0, 0, 1]),
+            stamp_secret: None,
+        };
+        let change = |pod: &mut Pod| (pod.netns, pod.vhost_user) = (None, Some(socket.clone()));
+        change(&mut self.answers().pods[0].pod);
+        change(&mut self.configuration().pods[0]);
     }
 
     /// Files that change between the two looks.

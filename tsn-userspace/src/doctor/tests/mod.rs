@@ -65,6 +65,21 @@ fn what_is_broken_is_found_and_nothing_else() {
 }
 
 #[test]
+fn a_vhost_user_pod_needs_its_socket_and_no_device() {
+    for peer_listens in [false, true] {
+        let mut scenario = Scenario::healthy();
+        scenario.vhost_user(peer_listens);
+        scenario
+            .kernel
+            .devices
+            .retain(|(netns, _), _| netns.is_none());
+        scenario.write("/run/tsnd/pod1.sock", "");
+        let report = scenario.examine();
+        assert_eq!(bad(&report), BTreeSet::new(), "{report:#?}");
+    }
+}
+
+#[test]
 fn every_code_is_provoked() {
     let provoked: BTreeSet<Code> = all_breaks()
         .flat_map(|(_, codes)| codes.iter().copied())

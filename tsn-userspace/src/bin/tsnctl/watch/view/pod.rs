@@ -25,7 +25,11 @@ pub fn lines(
     };
     let segments = [
         format!("pod {name}"),
-        format!("{} in {}", status.pod.interface, status.pod.netns.display()),
+        status
+            .pod
+            .end()
+            .map(|end| end.to_string())
+            .unwrap_or_default(),
         match &status.waits_for {
             None => "attached".to_owned(),
             Some(reason) => format!("NOT ATTACHED: {reason}"),
