@@ -14,7 +14,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
 use tsn_common::{Metadata, Stamp};
-use tsn_port::{Frame, PortCounters, PortLevels, checksum};
+use tsn_port::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels, checksum};
+use tsn_programs::AttachedPod;
 
 use crate::{DpdkFrame, Mempool};
 use held::HeldMbufs;
@@ -33,6 +34,8 @@ const SENT_HEADER_BYTES: usize = 14 + 4;
 /// In unaligned mode an address is the buffer's offset, and above it that of the data in the buffer.
 const DATA_SHIFT: u32 = libc::XSK_UNALIGNED_BUF_OFFSET_SHIFT as u32;
 const BUFFER_MASK: u64 = libc::XSK_UNALIGNED_BUF_ADDR_MASK;
+/// An Ethernet header.
+const SHORTEST_FRAME_BYTES: usize = 14;
 const METADATA_BYTES: usize = size_of::<Metadata>();
 const METADATA_MAGIC: std::ops::Range<usize> = 8..12;
 
@@ -46,31 +49,28 @@ pub(crate) struct XskPort {
     pool: Mempool,
     device: Arc<str>,
     max_frame_bytes: usize,
+    station: MacAddress,
     /// Buffers that the kernel has to receive into or has received into.
     receiving: u32,
     counters: PortCounters,
 }
 
 impl XskPort {
-    /// Opens it on queue 0 of `device`; `mtu_bytes` is the MTU of the pod's end.
-    pub fn open(
-        pool: Mempool,
-        device: &str,
-        ifindex: u32,
-        mtu_bytes: u32,
-    ) -> Result<Self, XskError> {
+    /// Opens it on queue 0 of the host end.
+    pub fn open(pool: Mempool, pod: &AttachedPod) -> Result<Self, XskError> {
+        let device = pod.host_interface.as_str();
         let area = Area::of(&pool);
         let capacity_bytes = area.capacity_bytes();
-        if mtu_bytes as usize + RECEIVED_HEADER_BYTES > capacity_bytes {
+        if pod.mtu as usize + RECEIVED_HEADER_BYTES > capacity_bytes {
             return Err(XskError::MtuTooLarge {
                 device: device.to_owned(),
-                mtu_bytes,
+                mtu_bytes: pod.mtu,
                 limit_bytes: capacity_bytes.saturating_sub(RECEIVED_HEADER_BYTES),
             });
         }
         // SAFETY: a pool's memory is never unmapped. The kernel gets only buffers of mbufs that this port owns, and `held`
         // has them until they are back or the socket is closed.
-        let socket = unsafe { Socket::open(ifindex, area, RING_SLOTS) };
+        let socket = unsafe { Socket::open(pod.host_ifindex, area, RING_SLOTS) };
         let socket = socket.map_err(|source| XskError::Open {
             device: device.to_owned(),
             source,
@@ -80,102 +80,13 @@ impl XskPort {
             held: HeldMbufs::new(pool, area),
             pool,
             device: device.into(),
-            max_frame_bytes: capacity_bytes.min(mtu_bytes as usize + SENT_HEADER_BYTES),
+            max_frame_bytes: capacity_bytes.min(pod.mtu as usize + SENT_HEADER_BYTES),
+            station: pod.address,
             receiving: 0,
             counters: PortCounters::default(),
         };
         port.refill();
         Ok(port)
-    }
-
-    /// The longest frame that may be sent.
-    pub fn max_frame_bytes(&self) -> usize {
-        self.max_frame_bytes
-    }
-
-    pub fn receive(&mut self) -> Option<DpdkFrame> {
-        let received = self.socket.rx.pop();
-        if received.is_none() || self.receiving + REFILL <= RING_SLOTS {
-            self.refill();
-        }
-        let descriptor = received?;
-        self.receiving -= 1;
-        let mut frame = self.take_back(descriptor.addr, descriptor.len as u16)?;
-        checksum::complete(frame.bytes_mut());
-        self.counters.received += 1;
-        Some(frame)
-    }
-
-    pub fn transmit(&mut self, frame: DpdkFrame) -> Result<(), DpdkFrame> {
-        if !frame.is_of(&self.pool) || !self.socket.tx.has_room() {
-            self.counters.transmit_refused += 1;
-            return Err(frame);
-        }
-        let (length, data) = (frame.bytes().len(), frame.bytes().as_ptr() as usize);
-        let mbuf = frame.into_mbuf();
-        let data_offset = data - self.pool.buffer_of(mbuf).as_ptr() as usize;
-        let pushed = self.socket.tx.push(libc::xdp_desc {
-            addr: self.held.insert(mbuf) | (data_offset as u64) << DATA_SHIFT,
-            len: length as u32,
-            options: 0,
-        });
-        debug_assert!(pushed, "there was room");
-        self.counters.transmit_queued += 1;
-        Ok(())
-    }
-
-    /// Without frames to transmit this makes no system call, and only frees what has left.
-    pub fn wake(&mut self) -> Result<(), XskWakeError> {
-        let mut waiting = self.socket.tx.len();
-        while waiting > 0 {
-            let result = self.socket.kick();
-            self.counters.wakes += 1;
-            self.reclaim();
-            if let Err(error) = result {
-                match error.raw_os_error() {
-                    // The device dropped one: the kernel stops there and says so (__xsk_generic_xmit).
-                    Some(libc::EBUSY) => self.counters.transmit_dropped += 1,
-                    // Some were sent and more wait, or memory is short: see what is left.
-                    Some(libc::EAGAIN | libc::ENOBUFS | libc::EINTR) => {}
-                    _ => return Err(XskWakeError::new(&self.device, error)),
-                }
-            }
-            let left = self.socket.tx.len();
-            if left >= waiting {
-                return Ok(()); // The device takes no more just now; the next call goes on.
-            }
-            waiting = left;
-        }
-        self.reclaim();
-        Ok(())
-    }
-
-    /// Makes one system call, for the drops that the kernel counts.
-    pub fn counters(&self) -> PortCounters {
-        let kernel = self.socket.statistics();
-        // The kernel cannot fail to count for an open socket; if it did, its counts would be missing.
-        let (no_buffer, ring_full) =
-            kernel.map_or((0, 0), |kernel| (kernel.rx_dropped, kernel.rx_ring_full));
-        PortCounters {
-            receive_no_buffer: no_buffer,
-            receive_ring_full: ring_full,
-            ..self.counters
-        }
-    }
-
-    pub fn levels(&self) -> PortLevels {
-        PortLevels {
-            transmit_used: self.socket.tx.len(),
-            transmit_slots: RING_SLOTS,
-            receive_waiting: self.socket.rx.len(),
-            receive_slots: RING_SLOTS,
-            free_buffers: self.pool.free_frames(),
-            buffers: self.pool.frames(),
-        }
-    }
-
-    pub fn readable(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
     }
 
     /// Gives the kernel free mbufs to receive into, as far as there are any. It never has more than the receive ring has
@@ -225,6 +136,120 @@ impl XskPort {
     }
 }
 
+impl Port for XskPort {
+    type Frame = DpdkFrame;
+    type Error = XskWakeError;
+
+    fn receive(&mut self) -> Option<DpdkFrame> {
+        let received = self.socket.rx.pop();
+        if received.is_none() || self.receiving + REFILL <= RING_SLOTS {
+            self.refill();
+        }
+        let descriptor = received?;
+        self.receiving -= 1;
+        let mut frame = self.take_back(descriptor.addr, descriptor.len as u16)?;
+        checksum::complete(frame.bytes_mut());
+        self.counters.received += 1;
+        Some(frame)
+    }
+
+    /// Also refuses a frame of another pool.
+    fn transmit(&mut self, frame: DpdkFrame) -> Result<(), DpdkFrame> {
+        if !frame.is_of(&self.pool) || !self.socket.tx.has_room() {
+            self.counters.transmit_refused += 1;
+            return Err(frame);
+        }
+        let (length, data) = (frame.bytes().len(), frame.bytes().as_ptr() as usize);
+        let mbuf = frame.into_mbuf();
+        let data_offset = data - self.pool.buffer_of(mbuf).as_ptr() as usize;
+        let pushed = self.socket.tx.push(libc::xdp_desc {
+            addr: self.held.insert(mbuf) | (data_offset as u64) << DATA_SHIFT,
+            len: length as u32,
+            options: 0,
+        });
+        debug_assert!(pushed, "there was room");
+        self.counters.transmit_queued += 1;
+        Ok(())
+    }
+
+    /// Without frames to transmit this makes no system call, and only frees what has left.
+    fn wake(&mut self) -> Result<(), XskWakeError> {
+        let mut waiting = self.socket.tx.len();
+        while waiting > 0 {
+            let result = self.socket.kick();
+            self.counters.wakes += 1;
+            self.reclaim();
+            if let Err(error) = result {
+                match error.raw_os_error() {
+                    // The device dropped one: the kernel stops there and says so (__xsk_generic_xmit).
+                    Some(libc::EBUSY) => self.counters.transmit_dropped += 1,
+                    // Some were sent and more wait, or memory is short: see what is left.
+                    Some(libc::EAGAIN | libc::ENOBUFS | libc::EINTR) => {}
+                    _ => return Err(XskWakeError::new(&self.device, error)),
+                }
+            }
+            let left = self.socket.tx.len();
+            if left >= waiting {
+                return Ok(()); // The device takes no more just now; the next call goes on.
+            }
+            waiting = left;
+        }
+        self.reclaim();
+        Ok(())
+    }
+
+    /// Makes one system call, for the drops that the kernel counts.
+    fn counters(&self) -> PortCounters {
+        let kernel = self.socket.statistics();
+        // The kernel cannot fail to count for an open socket; if it did, its counts would be missing.
+        let (no_buffer, ring_full) =
+            kernel.map_or((0, 0), |kernel| (kernel.rx_dropped, kernel.rx_ring_full));
+        PortCounters {
+            receive_no_buffer: no_buffer,
+            receive_ring_full: ring_full,
+            ..self.counters
+        }
+    }
+
+    /// Also `None` for less than an Ethernet header, which the kernel would not send.
+    fn allocate(&mut self, length_bytes: usize) -> Option<DpdkFrame> {
+        let lengths = SHORTEST_FRAME_BYTES..=self.max_frame_bytes;
+        lengths
+            .contains(&length_bytes)
+            .then(|| self.pool.allocate(length_bytes))?
+    }
+
+    fn levels(&mut self) -> PortLevels {
+        PortLevels {
+            transmit_used: self.socket.tx.len(),
+            transmit_slots: RING_SLOTS,
+            receive_waiting: self.socket.rx.len(),
+            receive_slots: RING_SLOTS,
+            free_buffers: self.pool.free_frames(),
+            buffers: self.pool.frames(),
+        }
+    }
+
+    fn readable(&self) -> Option<RawFd> {
+        Some(self.socket.as_fd().as_raw_fd())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_frame_bytes: self.max_frame_bytes,
+            transmit_slots: RING_SLOTS as usize,
+            zero_copy: false,
+            hardware_launch_time: false,
+            // In copy mode only the system call sends.
+            waits_for_wake: true,
+        }
+    }
+
+    fn station(&self) -> Option<MacAddress> {
+        Some(self.station)
+    }
+}
+
 /// Reads the record and clears its mark: the buffer's next frame may come without one.
 fn take_stamp(metadata: &mut [u8; METADATA_BYTES]) -> Stamp {
     let stamp = Metadata::read(metadata).unwrap_or(Stamp::NONE);
@@ -237,3 +262,6 @@ impl AsFd for XskPort {
         self.socket.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests;
