@@ -11,6 +11,7 @@ mod instructions;
 mod setup;
 mod step;
 mod test;
+mod unpack;
 
 use clap::{Parser, Subcommand};
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::ebpf;
+use crate::{ebpf, unpack};
 
 /// Debian packages that serve one purpose.
 struct Group {
@@ -56,6 +56,17 @@ const TESTS: Group = Group {
         "tshark",
     ],
 };
+const OVERLAY: Group = Group {
+    reason: "tests of the overlay: libraries of Open vSwitch, which is unpacked below",
+    packages: &[
+        "libbpf1",
+        "libcap-ng0",
+        "libnuma1",
+        "libssl3",
+        "libunbound8",
+        "libxdp1",
+    ],
+};
 const BROWSER: Group = Group {
     reason: "tests of pages: a browser that takes a screenshot",
     packages: &["chromium", "fonts-dejavu-core"],
@@ -68,9 +79,6 @@ const FUZZING: Group = Group {
     reason: "fuzzing: libFuzzer is C++",
     packages: &["g++"],
 };
-
-/// Debian package of promtool, which checks alerts. It is unpacked and not installed: installing it starts a service.
-const PROMETHEUS: &str = "prometheus";
 
 const LLVM_BIN: &str = "/usr/lib/llvm-22/bin";
 const BPF_LINKER_INSTALL: [&str; 7] = [
@@ -101,7 +109,7 @@ pub fn run() -> anyhow::Result<()> {
     if linker.is_none() {
         groups.push(BPF_LINKER);
     }
-    groups.extend([TESTS, BROWSER, INSTRUCTIONS, FUZZING]);
+    groups.extend([TESTS, OVERLAY, BROWSER, INSTRUCTIONS, FUZZING]);
 
     let installed = installed_packages(&groups)?;
     for group in &groups {
@@ -123,7 +131,7 @@ pub fn run() -> anyhow::Result<()> {
         }
     }
     install_packages(&missing)?;
-    unpack_promtool()?;
+    unpack::run()?;
     match linker {
         Some(linker) => println!("present     bpf-linker ({})", linker.display()),
         None => install_linker()?,
@@ -194,43 +202,12 @@ fn install_packages(packages: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts promtool into `target/tools/prometheus`, where the tests look for it.
-fn unpack_promtool() -> anyhow::Result<()> {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target");
-    let directory = target.join("tools/prometheus");
-    if directory.join("usr/bin/promtool").is_file() {
-        println!("present     promtool, for the tests of the alerts");
-        return Ok(());
-    }
-    println!("unpacking   promtool, for the tests of the alerts: apt-get download {PROMETHEUS}");
-    let package = directory.join("package");
-    std::fs::create_dir_all(&package).with_context(|| format!("make {}", package.display()))?;
-    let download = || -> anyhow::Result<bool> {
-        let mut apt = Command::new("apt-get");
-        apt.args(["--quiet=2", "download", PROMETHEUS])
-            .current_dir(&package);
-        Ok(apt.status().context("cannot start apt-get")?.success())
-    };
-    if !download()? {
-        apt_get(&["update"])?;
-        ensure!(
-            download()?,
-            "apt-get download {PROMETHEUS} fails; see what it says above"
-        );
-    }
-    for entry in std::fs::read_dir(&package)? {
-        let mut unpack = Command::new("dpkg");
-        unpack.arg("--extract").arg(entry?.path()).arg(&directory);
-        ensure!(
-            unpack.status()?.success(),
-            "dpkg cannot unpack {PROMETHEUS}"
-        );
-    }
-    std::fs::remove_dir_all(&package)?;
-    Ok(())
-}
-
-fn apt_get(arguments: &[&str]) -> anyhow::Result<bool> {
+/// Runs apt-get without questions and tells whether it succeeded.
+///
+/// # Errors
+///
+/// When it cannot be started.
+pub fn apt_get(arguments: &[&str]) -> anyhow::Result<bool> {
     let mut apt = Command::new("apt-get");
     apt.arg("--quiet=2")
         .args(arguments)

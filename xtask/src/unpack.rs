@@ -1,0 +1,90 @@
+//! Debian packages that are unpacked below `target/tools` and not installed, since installing them starts services, now
+//! or at the next boot.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use crate::setup::apt_get;
+
+/// Packages that are unpacked into one directory.
+struct Tool {
+    reason: &'static str,
+    /// Below `target/tools`; the tests look for it there.
+    directory: &'static str,
+    packages: &'static [&'static str],
+    /// Of the last package: when it is there, all are.
+    file: &'static str,
+}
+
+const TOOLS: [Tool; 2] = [
+    Tool {
+        reason: "tests of the alerts: promtool",
+        directory: "prometheus",
+        packages: &["prometheus"],
+        file: "usr/bin/promtool",
+    },
+    Tool {
+        reason: "tests of the overlay: Open vSwitch with DPDK",
+        directory: "openvswitch",
+        packages: &[
+            "openvswitch-common",
+            "openvswitch-switch",
+            "openvswitch-switch-dpdk",
+        ],
+        file: "usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk",
+    },
+];
+
+/// Unpacks what is not there, and says so.
+///
+/// # Errors
+///
+/// When a package cannot be downloaded or unpacked.
+pub fn run() -> anyhow::Result<()> {
+    TOOLS.iter().try_for_each(Tool::provide)
+}
+
+impl Tool {
+    fn provide(&self) -> anyhow::Result<()> {
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target");
+        let directory = target.join("tools").join(self.directory);
+        let packages = self.packages.join(" ");
+        if directory.join(self.file).is_file() {
+            println!("present     {} ({packages}, unpacked)", self.reason);
+            return Ok(());
+        }
+        println!("unpacking   {}: apt-get download {packages}", self.reason);
+        let archives = directory.join("packages");
+        std::fs::create_dir_all(&archives)
+            .with_context(|| format!("make {}", archives.display()))?;
+        if !self.download(&archives)? {
+            apt_get(&["update"])?;
+            ensure!(
+                self.download(&archives)?,
+                "apt-get download {packages} fails; see what it says above"
+            );
+        }
+        for entry in std::fs::read_dir(&archives)? {
+            let archive = entry?.path();
+            let mut unpack = Command::new("dpkg");
+            unpack.arg("--extract").arg(&archive).arg(&directory);
+            ensure!(
+                unpack.status()?.success(),
+                "dpkg cannot unpack {}",
+                archive.display()
+            );
+        }
+        std::fs::remove_dir_all(&archives)?;
+        Ok(())
+    }
+
+    fn download(&self, directory: &Path) -> anyhow::Result<bool> {
+        let mut apt = Command::new("apt-get");
+        apt.args(["--quiet=2", "download"])
+            .args(self.packages)
+            .current_dir(directory);
+        Ok(apt.status().context("cannot start apt-get")?.success())
+    }
+}
