@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io::Write,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -30,12 +31,25 @@ impl Process {
     /// # Errors
     ///
     /// When the program cannot be started.
-    pub fn spawn(name: &str, mut command: Command) -> Result<Self> {
+    pub fn spawn(name: &str, command: Command) -> Result<Self> {
+        Self::start(name, command, Stdio::null())
+    }
+
+    /// As [`spawn`](Self::spawn), for a program that takes commands from its standard input.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be started.
+    pub fn interactive(name: &str, command: Command) -> Result<Self> {
+        Self::start(name, command, Stdio::piped())
+    }
+
+    fn start(name: &str, mut command: Command, stdin: Stdio) -> Result<Self> {
         let directory = scratch::directory(name)?;
         let stdout = File::create(directory.path().join("stdout"))?;
         let stderr = File::create(directory.path().join("stderr"))?;
         let child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(stdout)
             .stderr(stderr)
             .spawn()
@@ -45,6 +59,17 @@ impl Process {
             child,
             directory,
         })
+    }
+
+    /// Writes a line to an [`interactive`](Self::interactive) program.
+    ///
+    /// # Errors
+    ///
+    /// With its output, when it does not read any more.
+    pub fn write_line(&mut self, line: &str) -> Result<()> {
+        let stdin = self.child.stdin.as_mut();
+        let written = stdin.map_or(Ok(()), |stdin| writeln!(stdin, "{line}"));
+        written.with_context(|| format!("write {line:?} to {}\n{}", self.name, self.log()))
     }
 
     /// What it has written to standard output so far.

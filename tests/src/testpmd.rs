@@ -1,0 +1,200 @@
+//! Debian's `dpdk-testpmd`: a DPDK program not written here, for the other end of a vhost-user socket.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::{namespace::Namespace, process::Process, scratch, wait::wait_for};
+
+/// What it writes when it waits for a command.
+const PROMPT: &str = "testpmd> ";
+
+/// It initialises DPDK, stops a port, or waits for its peer.
+const BOUND: Duration = Duration::from_secs(30);
+
+/// Frames of one burst that [`Testpmd::send`] sends.
+pub const BURST_FRAMES: u64 = 32;
+
+/// A running `dpdk-testpmd` with one port; dropping it kills it.
+#[derive(Debug)]
+pub struct Testpmd {
+    process: Process,
+}
+
+/// What it has counted of its port since it was started.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct PortStats {
+    /// Frames that it received.
+    pub received: u64,
+    /// Bytes that it received, without FCS.
+    pub received_bytes: u64,
+    /// Frames that the device took for transmission.
+    pub sent: u64,
+}
+
+impl Testpmd {
+    /// Starts it in a namespace on a DPDK device such as `net_virtio_user0,path=/run/pod.sock`, without hugepages, and
+    /// waits until it takes commands. `options` are testpmd's own, such as `--eth-peer=0,02:00:00:00:02:01`.
+    ///
+    /// # Errors
+    ///
+    /// With its output, when it is not installed (`cargo xtask setup` does that), has no port or is not ready in time.
+    pub fn start(namespace: &Namespace, device: &str, options: &[&str]) -> Result<Self> {
+        let mut testpmd = Self::spawn(namespace, device, options)?;
+        testpmd.wait_ready()?;
+        Ok(testpmd)
+    }
+
+    /// Starts it and waits for nothing: with `server=1` its device is only there once a peer has connected.
+    ///
+    /// # Errors
+    ///
+    /// When it is not installed.
+    pub fn spawn(namespace: &Namespace, device: &str, options: &[&str]) -> Result<Self> {
+        // Written by lines, so that an answer is whole when the prompt comes, which is not buffered.
+        let mut command = namespace.command("stdbuf");
+        command.args(["--output=L", "dpdk-testpmd"]);
+        // Both of its threads on the core that the worker under test does not have.
+        command.args(["--lcores=(0,1)@0", "--no-huge", "-m", "128", "--no-pci"]);
+        command.arg(format!("--file-prefix={}", scratch::unique_name("testpmd")));
+        command.arg(format!("--vdev={device}"));
+        command.args(["--", "--interactive", "--forward-mode=rxonly"]);
+        command.args(["--total-num-mbufs=4096", "--no-flush-rx"]);
+        command.args(options);
+        let process = Process::interactive("testpmd", command)?;
+        Ok(Self { process })
+    }
+
+    /// Waits until it takes commands.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn wait_ready(&mut self) -> Result<()> {
+        self.wait_prompt(0)?;
+        let ports = self.command("show port info all")?;
+        ports
+            .contains("Infos for port 0")
+            .then_some(())
+            .with_context(|| format!("testpmd has no port\n{}", self.process.log()))
+    }
+
+    /// Receives from now on.
+    ///
+    /// # Errors
+    ///
+    /// With its output, when it does not answer.
+    pub fn receive(&mut self) -> Result<()> {
+        self.command("start").map(drop)
+    }
+
+    /// Sends so many bursts, one after the other, and receives from then on. What finds no room in the ring is not
+    /// [`sent`](PortStats::sent).
+    ///
+    /// # Errors
+    ///
+    /// With its output, when it does not answer.
+    pub fn send(&mut self, bursts: u64) -> Result<()> {
+        self.command("stop")?;
+        self.command(&format!("start tx_first {bursts}")).map(drop)
+    }
+
+    /// What it has counted.
+    ///
+    /// # Errors
+    ///
+    /// With its output, when it does not answer with counters.
+    pub fn stats(&mut self) -> Result<PortStats> {
+        let answer = self.command("show port stats 0")?;
+        let stats = PortStats {
+            received: number_behind(&answer, "RX-packets:")?,
+            received_bytes: number_behind(&answer, "RX-bytes:")?,
+            sent: number_behind(&answer, "TX-packets:")?,
+        };
+        Ok(stats)
+    }
+
+    /// Gives it a command and waits for its answer.
+    ///
+    /// # Errors
+    ///
+    /// With its output, when it does not answer.
+    pub fn command(&mut self, line: &str) -> Result<String> {
+        let before = self.process.stdout().len();
+        self.process.write_line(line)?;
+        self.wait_prompt(before)?;
+        Ok(self.process.stdout().split_off(before))
+    }
+
+    /// Lets it close its port and end.
+    ///
+    /// # Errors
+    ///
+    /// With its output, when it does not end well.
+    pub fn quit(mut self) -> Result<()> {
+        self.process.write_line("quit")?;
+        self.process.finish(BOUND).map(drop)
+    }
+
+    fn wait_prompt(&mut self, from: usize) -> Result<()> {
+        wait_for("testpmd's prompt", BOUND, || {
+            let ended = self.process.exited().is_some();
+            let prompted = self.process.stdout()[from..].contains(PROMPT);
+            (ended || prompted).then_some(prompted)
+        })
+        .and_then(|prompted| prompted.then_some(()).context("testpmd has ended"))
+        .with_context(|| self.process.log())
+    }
+}
+
+fn number_behind(text: &str, label: &str) -> Result<u64> {
+    let (_, rest) = text
+        .split_once(label)
+        .with_context(|| format!("no {label} in {text:?}"))?;
+    let digits = rest.split_whitespace().next().unwrap_or_default();
+    digits
+        .parse()
+        .with_context(|| format!("{label} {digits:?} is no number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wait::wait_until;
+
+    #[test]
+    fn two_of_them_exchange_frames_over_a_socket_and_one_can_be_replaced() {
+        let namespace = Namespace::new("testpmd").unwrap();
+        let directory = scratch::directory("testpmd").unwrap();
+        let socket = directory.path().join("vhost.sock");
+        let vhost = format!("net_vhost0,iface={}", socket.display());
+        let virtio = format!("net_virtio_user0,path={}", socket.display());
+
+        let mut switch = Testpmd::start(&namespace, &vhost, &[]).unwrap();
+        switch.receive().unwrap();
+        for round in 1..=2 {
+            let mut guest = Testpmd::start(&namespace, &virtio, &[]).unwrap();
+            guest.send(2).unwrap();
+            let sent = guest.stats().unwrap().sent;
+            assert_eq!(sent, 2 * BURST_FRAMES);
+            wait_until("the frames of the guest", BOUND, || {
+                switch.stats().unwrap().received == round * sent
+            })
+            .unwrap();
+            switch.send(2).unwrap();
+            wait_until("the frames of the switch", BOUND, || {
+                guest.stats().unwrap().received == 2 * BURST_FRAMES
+            })
+            .unwrap();
+            guest.quit().unwrap();
+        }
+        switch.quit().unwrap();
+    }
+
+    #[test]
+    fn a_device_that_is_none_is_told() {
+        let namespace = Namespace::new("testpmd").unwrap();
+        let error = Testpmd::start(&namespace, "net_nothing0", &[]).unwrap_err();
+        assert!(format!("{error:#}").contains("net_nothing0"), "{error:#}");
+    }
+}
