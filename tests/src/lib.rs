@@ -28,6 +28,7 @@ pub mod daemon;
 pub mod hugepages;
 pub mod isochron;
 pub mod namespace;
+pub mod ovs;
 mod packet;
 pub mod process;
 pub mod scratch;

@@ -43,6 +43,14 @@ impl Namespace {
         Ok(namespace)
     }
 
+    /// A namespace that another program makes under this name; dropping it removes it unless that program has.
+    pub fn of_another(name: String) -> Self {
+        Self {
+            path: Path::new("/run/netns").join(&name),
+            name,
+        }
+    }
+
     /// Its name for iproute2.
     pub fn name(&self) -> &str {
         &self.name
@@ -141,6 +149,9 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        if !self.path.exists() {
+            return;
+        }
         if let Err(error) = ip(&["netns", "delete", &self.name]) {
             eprintln!("{error:#}");
         }

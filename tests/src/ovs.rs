@@ -1,0 +1,214 @@
+//! Open vSwitch with DPDK between a node and the VXLAN overlay that its far node is in: `tests/ovs-dpdk.sh`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::{
+    hugepages::Hugepages,
+    namespace::Namespace,
+    process::{Process, Signal},
+    scratch,
+    wait::{wait_for, wait_until},
+};
+
+/// The switch initialises DPDK; it looks for its peer once a second.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// What the switch needs of 2 MB pages.
+const PAGES: u64 = 80;
+
+/// Address of the pod that is attached to `near`.
+pub const NEAR_POD_MAC: &str = "02:00:00:00:01:01";
+/// Its IPv4 address.
+pub const NEAR_POD_IPV4: &str = "10.71.0.11";
+/// Address of the pod behind the tunnel.
+pub const FAR_POD_MAC: &str = "02:00:00:00:02:01";
+/// Its IPv4 address.
+pub const FAR_POD_IPV4: &str = "10.71.0.21";
+
+/// The topology that is drawn at the head of the script, with its four namespaces; dropping it takes it down.
+#[derive(Debug)]
+pub struct Overlay {
+    script: Process,
+    /// Where the switch runs, and where tsnd is to run; the host's end of the pod's veth is `pod1`.
+    pub near: Namespace,
+    /// The pod of `near`.
+    pub near_pod: Namespace,
+    /// The node that the tunnel leads to, with the kernel's VXLAN.
+    pub far: Namespace,
+    /// The pod of `far`.
+    pub far_pod: Namespace,
+    directory: TempDir,
+    _hugepages: Option<Hugepages>,
+}
+
+impl Overlay {
+    /// Sets it up on hugepages, or without them where the machine has none to give, and says so.
+    ///
+    /// # Errors
+    ///
+    /// With the switch's output, when Open vSwitch is not there (`cargo xtask setup` gets it) or does not start.
+    pub fn new() -> Result<Self> {
+        let hugepages = Hugepages::allocate(PAGES);
+        let pages = match &hugepages {
+            Ok(_) => "hugepages",
+            Err(error) => {
+                println!("Open vSwitch runs without hugepages: {error:#}");
+                "none"
+            }
+        };
+        let directory = scratch::directory("ovs")?;
+        let mut command = Command::new("setpriv"); // it and all that it starts die with this thread
+        command.args(["--pdeathsig", "KILL"]);
+        command
+            .arg(script())
+            .arg("run")
+            .arg(directory.path())
+            .env("PAGES", pages);
+        let name = directory
+            .path()
+            .file_name()
+            .context("a directory has a name")?;
+        let namespace =
+            |label| Namespace::of_another(format!("{}-{label}", name.to_string_lossy()));
+        let mut overlay = Self {
+            script: Process::spawn("ovs-dpdk.sh", command)?,
+            near: namespace("near"),
+            near_pod: namespace("near-pod"),
+            far: namespace("far"),
+            far_pod: namespace("far-pod"),
+            directory,
+            _hugepages: hugepages.ok(),
+        };
+        overlay.wait_ready()?;
+        Ok(overlay)
+    }
+
+    /// The DPDK device that tsnd makes for the switch to connect to.
+    pub fn uplink_device(&self) -> String {
+        let socket = self.directory.path().join("uplink.sock");
+        format!("net_virtio_user0,path={},server=1", socket.display())
+    }
+
+    /// Waits until the switch has connected to the uplink, or has lost it.
+    ///
+    /// # Errors
+    ///
+    /// With the switch's log.
+    pub fn wait_link(&self, state: &str) -> Result<()> {
+        wait_until(&format!("the switch's port to be {state}"), BOUND, || {
+            self.interface("tsn0", "link_state")
+                .is_ok_and(|link| link == state)
+        })
+        .with_context(|| self.log())
+    }
+
+    /// A column of the switch's record of an interface (`ovs-vswitchd.conf.db(5)`), such as `statistics:rx_packets`.
+    ///
+    /// # Errors
+    ///
+    /// When the switch's database does not answer, or not with that.
+    pub fn interface(&self, interface: &str, column: &str) -> Result<String> {
+        let mut command = Command::new(script());
+        command.arg("get").arg(self.directory.path());
+        let output = command
+            .args([interface, column])
+            .output()
+            .context("run ovs-dpdk.sh")?;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    fn wait_ready(&mut self) -> Result<()> {
+        let ready = self.directory.path().join("ready");
+        let is_up = wait_for("Open vSwitch", BOUND, || {
+            let ended = self.script.exited().is_some();
+            (ended || ready.exists()).then(|| ready.exists())
+        })
+        .with_context(|| self.log())?;
+        if !is_up {
+            bail!("Open vSwitch has not come up\n{}", self.log());
+        }
+        Ok(())
+    }
+
+    fn log(&self) -> String {
+        let switch = std::fs::read_to_string(self.directory.path().join("ovs-vswitchd.log"));
+        format!("{}{}", self.script.log(), switch.unwrap_or_default())
+    }
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("ovs-dpdk.sh")
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        // Killed only if that is in vain; then the namespaces are removed by their handles.
+        let asked = self.script.signal(Signal::SIGTERM);
+        if let Err(error) = asked.and_then(|()| self.script.wait(BOUND)) {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testpmd::{BURST_FRAMES, Testpmd};
+
+    /// Frames that the pod's device has received.
+    fn received(pod: &Namespace) -> u64 {
+        let mut command = pod.command("ip");
+        command.args(["-json", "-statistics", "link", "show", "eth0"]);
+        let output = command.output().unwrap();
+        let links: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        links[0]["stats64"]["rx"]["packets"].as_u64().unwrap()
+    }
+
+    #[test]
+    fn frames_of_a_virtio_user_device_reach_the_far_pod_and_its_frames_the_device() {
+        let overlay = Overlay::new().unwrap();
+        let options = [
+            &format!("--eth-peer=0,{FAR_POD_MAC}"),
+            &format!("--tx-ip={NEAR_POD_IPV4},{FAR_POD_IPV4}"),
+        ];
+        let device = format!("{},mac={NEAR_POD_MAC}", overlay.uplink_device());
+        let mut testpmd =
+            Testpmd::start(&overlay.near, &device, &options.map(String::as_str)).unwrap();
+        overlay.wait_link("up").unwrap();
+        let before = received(&overlay.far_pod);
+        testpmd.send(2).unwrap();
+        assert_eq!(testpmd.stats().unwrap().sent, 2 * BURST_FRAMES);
+        wait_until("the frames in the far pod", BOUND, || {
+            received(&overlay.far_pod) - before >= 2 * BURST_FRAMES
+        })
+        .unwrap();
+
+        let datagrams = 100;
+        let before = testpmd.stats().unwrap().received;
+        overlay
+            .far_pod
+            .enter(|| {
+                let socket = std::net::UdpSocket::bind((FAR_POD_IPV4, 0)).unwrap();
+                for _ in 0..datagrams {
+                    socket.send_to(&[0; 64], (NEAR_POD_IPV4, 7000)).unwrap();
+                }
+            })
+            .unwrap();
+        wait_until("the far pod's frames", BOUND, || {
+            testpmd.stats().unwrap().received - before >= datagrams
+        })
+        .unwrap();
+        testpmd.quit().unwrap();
+        overlay.wait_link("down").unwrap();
+    }
+}
