@@ -7,12 +7,14 @@
 //! before the frame; user space reads it as a [`Stamp`].
 
 mod classify;
+mod front;
 mod records;
 
 pub use classify::{
     ETHERNET_HEADER_BYTES, FrameKey, Load, Rule, RuleFields, VLAN_TAG_BYTES, first_match, parse,
     parse_offloaded,
 };
+pub use front::{FRONT_BYTES, Front};
 pub use records::{
     Beat, LAYOUT, MAX_PODS, MAX_RULES, MAX_WORKERS, Metadata, PodCounter, PodPolicy,
     STAMP_HEADER_BYTES, Stamp, StampHeader, TimeBase,

@@ -69,7 +69,8 @@ impl Stamp {
 /// frame is for this host before the XDP program has stripped the header.
 ///
 /// A header is genuine if `secret` is the pod's. A frame that begins like a header ([`StampHeader::looks_like_one`])
-/// with any other secret is a forgery. Everything else is an ordinary frame.
+/// with any other secret is a forgery. Everything else is an ordinary frame ([`Front`](crate::Front)). Numbers have the
+/// machine's byte order.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StampHeader {
@@ -94,6 +95,42 @@ impl StampHeader {
     /// The secret made of 48 random bits.
     pub const fn secret(random: u64) -> u64 {
         ((Self::MARK as u64) << 48) | (random & 0x0000_ffff_ffff_ffff)
+    }
+
+    /// The header that these bytes begin with, whatever they are.
+    #[inline(always)]
+    pub fn from_bytes<const N: usize>(bytes: &[u8; N]) -> Self {
+        const { assert!(N >= STAMP_HEADER_BYTES) };
+        let word = |at: usize| {
+            u64::from_ne_bytes([
+                bytes[at],
+                bytes[at + 1],
+                bytes[at + 2],
+                bytes[at + 3],
+                bytes[at + 4],
+                bytes[at + 5],
+                bytes[at + 6],
+                bytes[at + 7],
+            ])
+        };
+        Self {
+            destination: [bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]],
+            time_base: bytes[6],
+            priority: bytes[7],
+            launch_time_ns: word(8),
+            secret: word(16),
+        }
+    }
+
+    /// The header as it is on its way.
+    pub fn to_bytes(&self) -> [u8; STAMP_HEADER_BYTES] {
+        let mut bytes = [0; STAMP_HEADER_BYTES];
+        bytes[..6].copy_from_slice(&self.destination);
+        bytes[6] = self.time_base;
+        bytes[7] = self.priority;
+        bytes[8..16].copy_from_slice(&self.launch_time_ns.to_ne_bytes());
+        bytes[16..].copy_from_slice(&self.secret.to_ne_bytes());
+        bytes
     }
 
     /// Whether this is a header, whoever wrote it: the mark is there, and the frame after it begins with the same

@@ -1,6 +1,6 @@
 //! What crosses the border between kernel and user space, as bytes.
 
-use tsn_common::{Metadata, Stamp, StampHeader, TimeBase};
+use tsn_common::{FRONT_BYTES, Front, Metadata, STAMP_HEADER_BYTES, Stamp, StampHeader, TimeBase};
 
 #[test]
 fn metadata_is_read_back_and_strangers_are_refused() {
@@ -47,4 +47,32 @@ fn a_header_is_known_by_mark_and_destination() {
         .looks_like_one(&destination)
     );
     assert_ne!(StampHeader::secret(1), StampHeader::secret(2));
+}
+
+#[test]
+fn a_front_is_judged_by_secret_mark_and_destination() {
+    let header = StampHeader {
+        destination: [2, 0, 0, 0, 0, 9],
+        time_base: TimeBase::Tai as u8,
+        priority: 5,
+        launch_time_ns: 1_700_000_000_123_456_789,
+        secret: StampHeader::secret(0xabcd),
+    };
+    assert_eq!(StampHeader::from_bytes(&header.to_bytes()), header);
+    let mut front = [0; FRONT_BYTES];
+    front[..STAMP_HEADER_BYTES].copy_from_slice(&header.to_bytes());
+    front[STAMP_HEADER_BYTES..STAMP_HEADER_BYTES + 6].copy_from_slice(&header.destination);
+
+    let stamp = Stamp {
+        launch_time_ns: header.launch_time_ns,
+        time_base: TimeBase::Tai,
+        priority: 5,
+    };
+    assert_eq!(Front::of(&front, Some(header.secret)), Front::Stamp(stamp));
+    let other = Some(StampHeader::secret(0xabce));
+    assert_eq!(Front::of(&front, other), Front::Forged);
+    assert_eq!(Front::of(&front, None), Front::Forged);
+    front[STAMP_HEADER_BYTES] ^= 1; // another frame follows than the header says
+    assert_eq!(Front::of(&front, other), Front::Ordinary);
+    assert_eq!(Front::of(&[0; FRONT_BYTES], None), Front::Ordinary);
 }

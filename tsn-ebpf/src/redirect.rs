@@ -6,7 +6,8 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::warn;
 use tsn_common::{
-    Load, Metadata, PodCounter, PodPolicy, STAMP_HEADER_BYTES, StampHeader, first_match, parse,
+    FRONT_BYTES, Front, Load, Metadata, PodCounter, PodPolicy, STAMP_HEADER_BYTES, Stamp,
+    first_match, parse,
 };
 
 use crate::maps::{ADDRESSES, HEARTBEATS, POLICIES, SLOT, SOCKETS, count};
@@ -96,46 +97,25 @@ fn alive(worker: u32) -> bool {
     timeout_ns != 0 && now_ns <= at_ns.saturating_add(timeout_ns)
 }
 
-/// What a frame begins with.
-enum Front {
-    /// A stamp of the pod's stamp program, by now taken off.
-    Stamp(StampHeader),
-    /// Something made to look like a stamp.
-    Forged,
-    /// The frame itself.
-    Ordinary,
-}
-
+/// What the frame begins with; a genuine stamp is taken off.
 #[inline(always)]
 fn take_stamp(ctx: &XdpContext, secret: u64) -> Front {
-    /// A stamp and the addresses and EtherType of the frame after it.
-    const BYTES: usize = STAMP_HEADER_BYTES + 14;
-    let Some(bytes) = Xdp(ctx).load::<BYTES>(0) else {
+    let Some(bytes) = Xdp(ctx).load::<FRONT_BYTES>(0) else {
         return Front::Ordinary;
     };
-    // SAFETY: a header is plain old data of that many bytes; `read_unaligned` asks for no alignment.
-    let header = unsafe { bytes.as_ptr().cast::<StampHeader>().read_unaligned() };
-    if header.secret == secret {
+    let front = Front::of(&bytes, Some(secret));
+    if let Front::Stamp(_) = front
         // SAFETY: the helper takes the program's context. It cannot fail: the frame is long enough.
-        let error = unsafe { bpf_xdp_adjust_head(ctx.ctx, STAMP_HEADER_BYTES as i32) };
-        return if error == 0 {
-            Front::Stamp(header)
-        } else {
-            Front::Forged
-        };
+        && unsafe { bpf_xdp_adjust_head(ctx.ctx, STAMP_HEADER_BYTES as i32) } != 0
+    {
+        return Front::Forged;
     }
-    let mut destination_after = [0u8; 6];
-    destination_after.copy_from_slice(&bytes[STAMP_HEADER_BYTES..STAMP_HEADER_BYTES + 6]);
-    if header.looks_like_one(&destination_after) {
-        Front::Forged
-    } else {
-        Front::Ordinary
-    }
+    front
 }
 
 /// Leaves the stamp as XDP metadata before the frame.
 #[inline(always)]
-fn put_metadata(ctx: &XdpContext, stamp: Option<&StampHeader>) -> Option<()> {
+fn put_metadata(ctx: &XdpContext, stamp: Option<&Stamp>) -> Option<()> {
     // SAFETY: the helper takes the program's context.
     if unsafe { bpf_xdp_adjust_meta(ctx.ctx, -(size_of::<Metadata>() as i32)) } != 0 {
         return None;
@@ -147,7 +127,7 @@ fn put_metadata(ctx: &XdpContext, stamp: Option<&StampHeader>) -> Option<()> {
     let metadata = Metadata {
         launch_time_ns: stamp.map_or(0, |stamp| stamp.launch_time_ns),
         magic: Metadata::MAGIC,
-        time_base: stamp.map_or(0, |stamp| stamp.time_base),
+        time_base: stamp.map_or(0, |stamp| stamp.time_base as u8),
         priority: stamp.map_or(0, |stamp| stamp.priority),
         reserved: 0,
     };

@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 
 use dpdk_sys as sys;
 use sys::rte_mbuf;
+use tsn_common::{Front, STAMP_HEADER_BYTES};
 use tsn_port::{Frame, Stamp};
 
 use crate::Mempool;
@@ -87,6 +88,23 @@ impl DpdkFrame {
 
     pub(crate) fn set_stamp(&mut self, stamp: Stamp) {
         self.stamp = stamp;
+    }
+
+    /// Takes the stamp off a frame of a pod that no kernel program has looked at. False if it is a forged one; such a
+    /// frame is to be dropped.
+    pub(crate) fn take_stamp(&mut self, secret: Option<u64>) -> bool {
+        let Some(front) = self.bytes().first_chunk() else {
+            return true;
+        };
+        match Front::of(front, secret) {
+            Front::Ordinary => true,
+            Front::Stamp(stamp) => {
+                self.strip_front(STAMP_HEADER_BYTES as u16);
+                self.stamp = stamp;
+                true
+            }
+            Front::Forged => false,
+        }
     }
 
     /// Whether the frame's mbuf is of that pool.
