@@ -3,14 +3,15 @@
 #
 #   near-pod   near (a node)                                far (a node)                      far-pod
 #  ┌──────┐   ┌──────────────────────────────────────┐     ┌─────────────────────────────┐   ┌──────┐
-#  │ eth0 ├───┤ pod1   tsnd ══ uplink.sock ══ tsn0   │     │                             │   │      │
-#  └──────┘   │                                │     │     │                             │   │      │
+#  │ eth0 ├───┤ pod1 ═ tsnd ══ uplink.sock ══ tsn0   │     │                             │   │      │
+#  └──────┘   │  └──────────────────────────┐  │     │     │                             │   │      │
 #             │                  vxlan0 ─── br-int   │     │                             │   │      │
 #             │                     ┆                │     │                             │   │      │
 #             │                br-underlay ─── wire0 ├─────┤ wire0 ┄ vxlan0 ─ br0 ─ pod1 ├───┤ eth0 │
 #             └──────────────────────────────────────┘     └─────────────────────────────┘   └──────┘
 #
-# tsn0, br-int, vxlan0 and br-underlay of near are one ovs-vswitchd with the userspace (netdev) datapath; far is the
+# What is time-sensitive goes through tsnd, all else straight from pod1 into br-int; so does everything when there is no
+# tsnd. tsn0, br-int, vxlan0 and br-underlay of near are one ovs-vswitchd with the userspace (netdev) datapath; far is the
 # kernel's. tsnd is not started here: it makes the socket (`net_virtio_user0,path=…/uplink.sock,server=1`), and Open
 # vSwitch connects to it, again whenever tsnd has been restarted.
 #
@@ -21,9 +22,8 @@
 #   tests/ovs-dpdk.sh get DIRECTORY INTERFACE COLUMN   what the switch's database says of an interface
 #
 # DIRECTORY (default /run/ovs-dpdk) holds sockets, database and logs; its last component, with -near, -near-pod, -far and
-# -far-pod behind it, names the namespaces. Needs root. In the environment:
+# -far-pod behind it, names the namespaces. Needs root. Hugepages (of 2 MB) are used if 80 are free. In the environment:
 #
-#   PAGES      hugepages (default): 80 free pages of 2 MB; none: the switch runs without hugepages
 #   CPU        where the switch's polling thread runs (default 0)
 #   SLEEP_US   how long that may sleep when nothing arrives, in microseconds (default 50; 0: it polls all the time)
 set -euo pipefail
@@ -38,6 +38,7 @@ readonly NEAR_IP=192.0.2.1 FAR_IP=192.0.2.2
 readonly FAR_MAC=02:00:00:00:02:00
 readonly NEAR_POD_MAC=02:00:00:00:01:01 NEAR_POD_IP=10.71.0.11
 readonly FAR_POD_MAC=02:00:00:00:02:01 FAR_POD_IP=10.71.0.21
+readonly PAGES=80       # of 2 MB, for a pool of frames and the queues
 readonly VXLAN_BYTES=50 # what VXLAN over IPv4 puts in front of a frame's payload
 
 # Unpacked by `cargo xtask setup`, or installed.
@@ -72,8 +73,9 @@ set_up_namespaces() {
     ip link add wire0 netns "$near" type veth peer name wire0 netns "$far" address $FAR_MAC
     ip link add pod1 netns "$near" type veth peer name eth0 netns "$near_pod" address $NEAR_POD_MAC
     ip link add pod1 netns "$far" type veth peer name eth0 netns "$far_pod" address $FAR_POD_MAC
+    # The switch has wire0; the kernel must not answer on it for the address of br-underlay.
     ip -n "$near" -batch - <<-END
-		link set wire0 up
+		link set wire0 arp off up
 		link set pod1 up
 	END
     ip -n "$far" -batch - <<-END
@@ -85,13 +87,14 @@ set_up_namespaces() {
 		link set pod1 master br0 up
 		link set br0 up
 	END
-    # The switch's packet socket on the other end gets frames as they are, without a sum that a device would complete.
+    # The switch's packet sockets on the other ends get frames as they are, without sums that a device would complete.
     in_namespace "$far" ethtool --offload wire0 tx off >/dev/null
+    in_namespace "$near_pod" ethtool --offload eth0 tx off >/dev/null
     set_up_pod "$near_pod" $NEAR_POD_IP $FAR_POD_IP $FAR_POD_MAC
     set_up_pod "$far_pod" $FAR_POD_IP $NEAR_POD_IP $NEAR_POD_MAC
 }
 
-# Neighbours are static: tsnd's pods answer ARP only if a stream of theirs says so.
+# Neighbours are static, so that nothing is on the wire but what is sent.
 set_up_pod() {
     ip -n "$1" -batch - <<-END
 		link set eth0 mtu $((1500 - VXLAN_BYTES)) up
@@ -102,12 +105,13 @@ set_up_pod() {
 
 start_switch() {
     local memory
-    case ${PAGES:-hugepages} in
-        hugepages) memory="--single-file-segments --socket-mem 128" ;;
+    if (($(</sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages) >= PAGES)); then
+        memory="--single-file-segments --socket-mem 128"
+    else
+        echo "fewer than $PAGES free hugepages of 2 MB: the switch runs without hugepages"
         # Open vSwitch would add --in-memory, which cannot be had without hugepages.
-        none) memory="--no-huge --legacy-mem -m 256" ;;
-        *) fail "PAGES=$PAGES is neither hugepages nor none" ;;
-    esac
+        memory="--no-huge --legacy-mem -m 256"
+    fi
     ovsdb-tool create "$directory/conf.db" "$root/usr/share/openvswitch/vswitch.ovsschema"
     start ovsdb-server "$directory/conf.db" --remote="punix:$directory/db.sock" --no-chdir \
         --log-file="$directory/ovsdb-server.log" --unixctl="$directory/ovsdb-server.ctl" -vconsole:off
@@ -127,8 +131,12 @@ start_switch() {
     vsctl add-br br-int -- set bridge br-int datapath_type=netdev \
         -- add-port br-int vxlan0 \
         -- set interface vxlan0 type=vxlan options:remote_ip=$FAR_IP options:key=$VNI \
+        -- add-port br-int pod1 \
         -- add-port br-int tsn0 \
         -- set interface tsn0 type=dpdkvhostuserclient "options:vhost-server-path=$directory/uplink.sock"
+    # The pod's frames come from pod1 and, in their time, from tsn0; those for it go to pod1, in one copy.
+    ovs-appctl -t "$directory/ovs-vswitchd.ctl" fdb/add br-int pod1 0 $NEAR_POD_MAC >/dev/null
+    ovs-ofctl mod-port "unix:$directory/br-int.mgmt" tsn0 no-flood
     # The datapath takes its tunnel's source, route and neighbour from the address of this bridge's own port.
     ip -n "$near" -batch - <<-END
 		addr add $NEAR_IP/24 dev br-underlay
@@ -192,7 +200,7 @@ up() {
     setsid "$0" run "$directory" >"$directory/run.output" 2>&1 </dev/null &
     until_true "the switch" ready_or_failed
     [ -e "$directory/ready" ] || fail "$(cat "$directory/run.output")"
-    cat <<-END
+    cat "$directory/run.output" - <<-END
 		Namespaces: $near $near_pod $far $far_pod
 		Run in $near, with tsnd's uplinks[0].device:
 		    net_virtio_user0,path=$directory/uplink.sock,server=1

@@ -56,21 +56,13 @@ impl Overlay {
     /// With the switch's output, when Open vSwitch is not there (`cargo xtask setup` gets it) or does not start.
     pub fn new() -> Result<Self> {
         let hugepages = Hugepages::allocate(PAGES);
-        let pages = match &hugepages {
-            Ok(_) => "hugepages",
-            Err(error) => {
-                println!("Open vSwitch runs without hugepages: {error:#}");
-                "none"
-            }
-        };
+        if let Err(error) = &hugepages {
+            println!("Open vSwitch runs without hugepages: {error:#}");
+        }
         let directory = scratch::directory("ovs")?;
         let mut command = Command::new("setpriv"); // it and all that it starts die with this thread
         command.args(["--pdeathsig", "KILL"]);
-        command
-            .arg(script())
-            .arg("run")
-            .arg(directory.path())
-            .env("PAGES", pages);
+        command.arg(script()).arg("run").arg(directory.path());
         let name = directory
             .path()
             .file_name()
@@ -162,13 +154,20 @@ impl Drop for Overlay {
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+
     use super::*;
-    use crate::testpmd::{BURST_FRAMES, Testpmd};
+    use crate::{
+        testpmd::{BURST_FRAMES, Testpmd},
+        topology::POD_INTERFACE,
+    };
+
+    const PORT: u16 = 7000;
 
     /// Frames that the pod's device has received.
     fn received(pod: &Namespace) -> u64 {
         let mut command = pod.command("ip");
-        command.args(["-json", "-statistics", "link", "show", "eth0"]);
+        command.args(["-json", "-statistics", "link", "show", POD_INTERFACE]);
         let output = command.output().unwrap();
         let links: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         links[0]["stats64"]["rx"]["packets"].as_u64().unwrap()
@@ -176,14 +175,19 @@ mod tests {
 
     #[test]
     fn frames_of_a_virtio_user_device_reach_the_far_pod_and_its_frames_the_device() {
+        const OWN_MAC: &str = "02:00:00:00:01:02";
+        const OWN_IPV4: &str = "10.71.0.12";
         let overlay = Overlay::new().unwrap();
+        let neighbour =
+            format!("neigh add {OWN_IPV4} lladdr {OWN_MAC} dev {POD_INTERFACE} nud permanent\n");
+        overlay.far_pod.batch("ip", &neighbour).unwrap();
+        let device = format!("{},mac={OWN_MAC}", overlay.uplink_device());
         let options = [
             &format!("--eth-peer=0,{FAR_POD_MAC}"),
-            &format!("--tx-ip={NEAR_POD_IPV4},{FAR_POD_IPV4}"),
+            &format!("--tx-ip={OWN_IPV4},{FAR_POD_IPV4}"),
         ];
-        let device = format!("{},mac={NEAR_POD_MAC}", overlay.uplink_device());
-        let mut testpmd =
-            Testpmd::start(&overlay.near, &device, &options.map(String::as_str)).unwrap();
+        let options = options.map(String::as_str);
+        let mut testpmd = Testpmd::start(&overlay.near, &device, &options).unwrap();
         overlay.wait_link("up").unwrap();
         let before = received(&overlay.far_pod);
         testpmd.send(2).unwrap();
@@ -193,22 +197,50 @@ mod tests {
         })
         .unwrap();
 
-        let datagrams = 100;
         let before = testpmd.stats().unwrap().received;
-        overlay
-            .far_pod
-            .enter(|| {
-                let socket = std::net::UdpSocket::bind((FAR_POD_IPV4, 0)).unwrap();
-                for _ in 0..datagrams {
-                    socket.send_to(&[0; 64], (NEAR_POD_IPV4, 7000)).unwrap();
-                }
-            })
-            .unwrap();
+        send_datagrams(&overlay.far_pod, FAR_POD_IPV4, OWN_IPV4, 100);
         wait_until("the far pod's frames", BOUND, || {
-            testpmd.stats().unwrap().received - before >= datagrams
+            testpmd.stats().unwrap().received - before >= 100
         })
         .unwrap();
         testpmd.quit().unwrap();
         overlay.wait_link("down").unwrap();
+    }
+
+    #[test]
+    fn what_is_not_steered_goes_from_pod_to_pod_both_ways() {
+        let overlay = Overlay::new().unwrap();
+        let ways = [
+            (
+                &overlay.near_pod,
+                NEAR_POD_IPV4,
+                &overlay.far_pod,
+                FAR_POD_IPV4,
+            ),
+            (
+                &overlay.far_pod,
+                FAR_POD_IPV4,
+                &overlay.near_pod,
+                NEAR_POD_IPV4,
+            ),
+        ];
+        for (from, from_ipv4, to, to_ipv4) in ways {
+            let listener = to
+                .enter(|| UdpSocket::bind((to_ipv4, PORT)))
+                .unwrap()
+                .unwrap();
+            listener.set_read_timeout(Some(BOUND)).unwrap();
+            send_datagrams(from, from_ipv4, to_ipv4, 10);
+            for _ in 0..10 {
+                assert_eq!(listener.recv(&mut [0; 100]).unwrap(), 64);
+            }
+        }
+    }
+
+    fn send_datagrams(pod: &Namespace, from: &str, to: &str, datagrams: u32) {
+        let socket = pod.enter(|| UdpSocket::bind((from, 0))).unwrap().unwrap();
+        for _ in 0..datagrams {
+            socket.send_to(&[0; 64], (to, PORT)).unwrap();
+        }
     }
 }
