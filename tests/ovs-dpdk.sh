@@ -119,7 +119,6 @@ start_switch() {
     vsctl --no-wait -- init -- set Open_vSwitch . \
         other_config:dpdk-init=true \
         other_config:dpdk-extra="--no-pci --file-prefix=$name $memory" \
-        other_config:dpdk-lcore-mask="$(printf %x $((1 << ${CPU:-0})))" \
         other_config:pmd-cpu-mask="$(printf %x $((1 << ${CPU:-0})))" \
         other_config:pmd-maxsleep="${SLEEP_US:-50}" \
         other_config:per-port-memory=true
