@@ -10,12 +10,11 @@
 //! | [`metrics`] | what Prometheus reads |
 //! | [`capture`] | frames as they left, from the worker to a pcapng file |
 //! | [`clock`] | CLOCK_TAI, and whether it is synchronised |
-//! | [`device`] | link speed and link events |
+//! | [`device`] | link events |
 //! | [`durations`] | durations as people read them |
 //! | [`formats`] | schedules in and out of YANG, taprio and tsnkit |
 //! | [`log`] | what is logged, and no more than can be read |
 //! | [`plan`] | the picture of a gate control list |
-//! | [`ethtool`] | a device's driver, queues, offloads and time stamping |
 //! | [`doctor`] | what stands between a machine and punctual frames |
 //! | [`state`] | what survives a restart |
 
@@ -27,7 +26,6 @@ pub mod control;
 pub mod device;
 pub mod doctor;
 pub mod durations;
-pub mod ethtool;
 pub mod formats;
 pub mod log;
 pub mod metrics;

@@ -3,6 +3,8 @@
 
 #[path = "metrics/bench.rs"]
 mod bench;
+#[path = "metrics/device.rs"]
+mod device;
 #[path = "metrics/documents.rs"]
 mod documents;
 #[path = "metrics/provoked.rs"]

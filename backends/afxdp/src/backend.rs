@@ -1,11 +1,12 @@
 //! The [`Backend`] of AF_XDP: kernel programs and sockets brought together.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tsn_port::{Backend, Heartbeat, PodAttachment, PodEnd};
-use tsn_programs::{AttachedPod, Device, Programs, VethPod, VethPods};
+use tsn_port::{Backend, Heartbeat, Link, PodAttachment, PodEnd};
+use tsn_programs::{AttachedPod, Device, Ethtool, Programs, VethPod, VethPods};
 
 use crate::socket::Socket;
 use crate::umem::Umem;
@@ -51,6 +52,8 @@ pub struct AfxdpBackend {
     pods: VethPods,
     umem: Arc<Umem>,
     ring_slots: u32,
+    /// Interface indices of the uplinks that are open, by name: a socket stays with its device whatever that is called.
+    uplinks: HashMap<String, u32>,
 }
 
 impl AfxdpBackend {
@@ -64,6 +67,7 @@ impl AfxdpBackend {
             umem: Umem::new(config.chunks, config.chunk_bytes, config.ring_slots)?,
             pods: VethPods::new(Programs::open(&config.pin_dir, config.heartbeat_timeout)?),
             ring_slots: config.ring_slots,
+            uplinks: HashMap::new(),
         })
     }
 
@@ -104,9 +108,10 @@ impl Backend for AfxdpBackend {
     fn open_uplink(&mut self, device: &str) -> Result<AfxdpPort, BackendError> {
         // Nothing is received on it: the kernel's own path has what is not for a pod.
         let socket = Socket::open(&self.umem, device, self.ring_slots, 0)?;
-        let mtu_bytes = Device::by_name(device)?.mtu;
+        let found = Device::by_name(device)?;
         self.pods.programs.attach_uplink(device)?;
-        Ok(AfxdpPort::new(socket, device, mtu_bytes, false))
+        self.uplinks.insert(device.to_owned(), found.index);
+        Ok(AfxdpPort::new(socket, device, found.mtu, false))
     }
 
     fn close_uplink(&mut self, device: &str) -> Result<(), BackendError> {
@@ -139,6 +144,28 @@ impl Backend for AfxdpBackend {
 
     fn pod_counters(&self, name: &str) -> Vec<(&'static str, u64)> {
         self.pods.counters(name)
+    }
+
+    fn uplink_link(&self, device: &str) -> Link {
+        let index = self.uplinks.get(device);
+        index.map_or(Link::Gone, |&index| Device::link(index))
+    }
+
+    fn uplink_counters(&self, _: &str) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
+    fn uplink_facts(&self, device: &str) -> Vec<(&'static str, String)> {
+        let ethtool = Ethtool::read(device);
+        let told = [("driver", ethtool.driver), ("bus", ethtool.bus)];
+        told.into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .chain([("socket", "AF_XDP, copy mode, queue 0".to_owned())])
+            .collect()
+    }
+
+    fn worker_entry(&self) -> Box<dyn FnOnce() + Send> {
+        Box::new(|| {})
     }
 
     fn leftovers(&self) -> Result<Vec<String>, BackendError> {

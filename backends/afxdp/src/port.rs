@@ -170,12 +170,11 @@ impl Port for AfxdpPort {
 
     /// Reads the rings, which costs no system call.
     fn levels(&mut self) -> PortLevels {
-        let slots = self.socket.slots() as u32;
         PortLevels {
             transmit_used: self.socket.waiting(),
-            transmit_slots: slots,
+            transmit_slots: self.socket.slots() as u32,
             receive_waiting: self.socket.arrived(),
-            receive_slots: slots,
+            receive_slots: self.socket.receive_slots() as u32,
             free_buffers: self.socket.umem().free_chunks() as u32,
             buffers: self.socket.umem().chunks() as u32,
         }

@@ -120,6 +120,11 @@ impl Socket {
         self.slots as usize
     }
 
+    /// The most frames that can wait to be received.
+    pub fn receive_slots(&self) -> usize {
+        self.fill_target
+    }
+
     /// The shared memory.
     pub fn umem(&self) -> &Arc<Umem> {
         &self.umem

@@ -89,7 +89,8 @@ pub trait Port: Send {
     /// `None` when no buffer is free or the length is beyond the longest frame.
     fn allocate(&mut self, length_bytes: usize) -> Option<Self::Frame>;
 
-    /// A descriptor that becomes readable when a frame arrives; `None` where the port can only be polled.
+    /// A descriptor that becomes readable when a frame arrives; `None` where the port can only be polled, which costs a
+    /// caller that would like to sleep its longer sleeps.
     fn readable(&self) -> Option<RawFd>;
 
     /// What went through this port since it was opened.
@@ -160,6 +161,20 @@ pub trait Backend: Send {
     /// When the leftovers cannot be listed.
     fn leftovers(&self) -> Result<Vec<String>, Self::Error>;
 
+    /// Whether frames can leave by an uplink that was opened. A device that cannot be asked just now counts as up: that
+    /// it takes nothing is seen by [`Port::wake`].
+    fn uplink_link(&self, device: &str) -> Link;
+
+    /// What the uplink's device itself counts, by the names that it has for that; empty where it counts nothing beside
+    /// [`PortCounters`].
+    fn uplink_counters(&self, device: &str) -> Vec<(String, u64)>;
+
+    /// What there is to know of an uplink that was opened, for people: its driver, where it sits, its memory.
+    fn uplink_facts(&self, device: &str) -> Vec<(&'static str, String)>;
+
+    /// What the worker's thread has to do once, when it has its core and before it touches a port.
+    fn worker_entry(&self) -> Box<dyn FnOnce() + Send>;
+
     /// From now on the kernel programs keep new frames on the kernel path; what has been received can be drained.
     ///
     /// # Errors
@@ -169,6 +184,20 @@ pub trait Backend: Send {
 
     /// The sign of life that the worker must give more often than the backend's heartbeat timeout.
     fn heartbeat(&self) -> Box<dyn Heartbeat>;
+}
+
+/// Whether frames can leave by an uplink, and how fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// They can.
+    Up {
+        /// In Mb/s; `None` where the device does not tell.
+        speed_mbps: Option<u32>,
+    },
+    /// The device is down or has no carrier. It may come up again.
+    Down,
+    /// The device has been removed. The open port will never send again, also when a device of that name comes back.
+    Gone,
 }
 
 /// A worker's sign of life towards the kernel programs; without it they fall back to the kernel path.
@@ -263,7 +292,7 @@ pub struct PortLevels {
     pub transmit_slots: u32,
     /// Frames that arrived and have not been taken by `receive`.
     pub receive_waiting: u32,
-    /// The most frames that can wait so.
+    /// The most frames that can wait so; 0 where nothing is received.
     pub receive_slots: u32,
     /// Frame buffers that nobody holds, of all ports that share this port's memory together.
     pub free_buffers: u32,

@@ -9,14 +9,10 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
 
-use super::ProgramError;
+use tsn_port::Link;
 
-/// `SIOCETHTOOL` commands (`linux/ethtool.h`).
-const ETHTOOL_SGRO: u32 = 0x2c;
-const ETHTOOL_GFLAGS: u32 = 0x25;
-const ETHTOOL_SFLAGS: u32 = 0x26;
-const ETHTOOL_GCHANNELS: u32 = 0x3c;
-const ETH_FLAG_RXVLAN: u32 = 1 << 8;
+use super::ProgramError;
+use super::ethtool;
 
 /// What rtnetlink tells of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,60 +65,68 @@ impl Device {
         request(index).map_err(failed("read the properties", &format!("index {index}")))
     }
 
+    /// Whether frames can leave by the device of that index. One that cannot be asked just now counts as up.
+    pub fn link(index: u32) -> Link {
+        match Self::by_index(index) {
+            Ok(found) if found.running => Link::Up {
+                speed_mbps: ethtool::link_speed_mbps(&found.name),
+            },
+            Ok(_) => Link::Down,
+            Err(ProgramError::Device { source, .. })
+                if source.raw_os_error() == Some(libc::ENODEV) =>
+            {
+                Link::Gone
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell whether the uplink is up");
+                Link::Up { speed_mbps: None }
+            }
+        }
+    }
+
     /// Sets the MTU in bytes.
     pub(super) fn set_mtu(&self, mtu: u32) -> Result<(), ProgramError> {
-        let mut request = self.request();
-        request.ifr_ifru.ifru_mtu = mtu as i32;
-        ioctl(libc::SIOCSIFMTU, &mut request).map_err(failed("set the MTU", &self.name))
+        let set = || {
+            let mut request = request_of(&self.name)?;
+            request.ifr_ifru.ifru_mtu = mtu as i32;
+            // SAFETY: SIOCSIFMTU reads the MTU in the request itself.
+            unsafe { ioctl(libc::SIOCSIFMTU, &mut request) }
+        };
+        set().map_err(failed("set the MTU", &self.name))
     }
 
     /// Switches generic receive offload on, which on a veth switches its receive polling (NAPI) on.
     pub(super) fn enable_gro(&self) -> Result<(), ProgramError> {
-        let mut value = [ETHTOOL_SGRO, 1];
-        self.ethtool(&mut value)
-            .map_err(failed("switch GRO on", &self.name))
+        ethtool::enable_gro(&self.name).map_err(failed("switch GRO on", &self.name))
     }
 
     /// Leaves VLAN tags in received frames, since an XDP program that redirects a frame loses a tag beside it.
     ///
     /// A device that cannot be told so keeps its way.
     pub(super) fn keep_vlan_tags(&self) -> io::Result<()> {
-        let mut value = [ETHTOOL_GFLAGS, 0];
-        self.ethtool(&mut value)?;
-        if value[1] & ETH_FLAG_RXVLAN == 0 {
-            return Ok(());
-        }
-        self.ethtool(&mut [ETHTOOL_SFLAGS, value[1] & !ETH_FLAG_RXVLAN])
+        ethtool::keep_vlan_tags(&self.name)
     }
 
     /// How many receive queues are in use.
     pub(super) fn receive_queues(&self) -> Result<u32, ProgramError> {
-        // The command, four maxima, then the numbers of rx, tx, other and combined channels.
-        let mut channels = [0; 9];
-        channels[0] = ETHTOOL_GCHANNELS;
-        self.ethtool(&mut channels)
-            .map_err(failed("read the queues", &self.name))?;
-        Ok(channels[5] + channels[8])
+        let channels =
+            ethtool::channels(&self.name).map_err(failed("read the queues", &self.name))?;
+        Ok(channels.receive)
     }
+}
 
-    fn ethtool<const N: usize>(&self, command: &mut [u32; N]) -> io::Result<()> {
-        let mut request = self.request();
-        request.ifr_ifru.ifru_data = command.as_mut_ptr().cast();
-        ioctl(libc::SIOCETHTOOL, &mut request)
+/// A request about a device.
+pub(super) fn request_of(device: &str) -> io::Result<libc::ifreq> {
+    // SAFETY: all of `ifreq` is integers, pointers and unions of them, for which zero is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    // The last byte stays 0.
+    if device.len() >= request.ifr_name.len() {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
-
-    fn request(&self) -> libc::ifreq {
-        // SAFETY: all of `ifreq` is integers, pointers and unions of them, for which zero is a value.
-        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-        for (to, from) in request
-            .ifr_name
-            .iter_mut()
-            .zip(self.name.bytes().take(libc::IFNAMSIZ - 1))
-        {
-            *to = from as libc::c_char;
-        }
-        request
+    for (to, from) in request.ifr_name.iter_mut().zip(device.bytes()) {
+        *to = from as libc::c_char;
     }
+    Ok(request)
 }
 
 fn failed(action: &'static str, device: &str) -> impl Fn(io::Error) -> ProgramError {
@@ -133,10 +137,15 @@ fn failed(action: &'static str, device: &str) -> impl Fn(io::Error) -> ProgramEr
     }
 }
 
-fn ioctl(command: libc::c_ulong, request: &mut libc::ifreq) -> io::Result<()> {
+/// Asks or tells the kernel about a device of this network namespace.
+///
+/// # Safety
+///
+/// The request must hold what `command` takes: plain values, or a pointer to a live record of the right size.
+pub(super) unsafe fn ioctl(command: libc::Ioctl, request: &mut libc::ifreq) -> io::Result<()> {
     let socket = netlink()?;
-    // SAFETY: both commands used here take an `ifreq` in and out; what its union points to outlives the call.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), command as _, &raw mut *request) };
+    // SAFETY: `request` lives through the call; the caller answers for what is in it.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), command, &raw mut *request) };
     if result < 0 {
         Err(io::Error::last_os_error())
     } else {
@@ -263,6 +272,11 @@ mod tests {
             ("lo", "", None)
         );
         assert_eq!(Device::by_index(device.index).unwrap(), device);
+    }
+
+    #[test]
+    fn a_device_that_does_not_exist_is_gone() {
+        assert_eq!(Device::link(0x7fff_fff0), Link::Gone);
     }
 
     #[test]

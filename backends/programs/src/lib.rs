@@ -25,6 +25,7 @@
 mod attach;
 mod device;
 mod error;
+mod ethtool;
 mod heartbeat;
 mod inspect;
 mod kernel;
@@ -52,6 +53,7 @@ use tsn_port::{Heartbeat, MacAddress, VethEnd};
 
 pub use device::{Device, XdpAttachment};
 pub use error::ProgramError;
+pub use ethtool::{Channels, Coalescing, Ethtool};
 pub use inspect::{Pinned, PinnedProgram, program_name};
 pub use netns::within as within_netns;
 pub use veth_pods::VethPods;

@@ -15,13 +15,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 use tracing_subscriber::EnvFilter;
 use tsn_afxdp::{AfxdpBackend, AfxdpConfig};
-use tsn_port::{Backend, DeviceName};
+use tsn_port::{Backend, DeviceKind, DeviceName};
 use tsn_userspace::config::Configuration;
 use tsn_userspace::control::{metrics_server, server};
 use tsn_userspace::device::watch_links;
 use tsn_userspace::log::{self, Limiter};
 use tsn_userspace::node::{Node, NodeOptions};
 use tsn_userspace::state::StateFile;
+
+/// How often a link is looked at that the kernel, which tells of every change, does not know: a poll-mode device's.
+const LINK_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Makes pods' frames leave exactly when the gate control list and their launch times say.
 ///
@@ -149,6 +152,7 @@ async fn serve<B: Backend + 'static>(
     let device: DeviceName = uplink.device.parse().context("uplinks[0].device")?;
     let state_file = StateFile::in_directory(&arguments.state_dir, device.name())
         .with_context(|| format!("--state-dir {}", arguments.state_dir.display()))?;
+    let kernel_tells_of_link = device.kind() == DeviceKind::Interface;
     let mut links = watch_links().context("cannot watch the devices over rtnetlink")?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -171,6 +175,7 @@ async fn serve<B: Backend + 'static>(
         .map_or(Duration::from_secs(1), |limit| limit / 2)
         .min(Duration::from_secs(1));
     let mut housekeeping = tokio::time::interval(period);
+    let mut link_look = tokio::time::interval(LINK_LOOK_INTERVAL);
     let mut log_report = tokio::time::interval(log::REPORT_INTERVAL);
     let ended = loop {
         tokio::select! {
@@ -181,10 +186,17 @@ async fn serve<B: Backend + 'static>(
                     break Err(error);
                 }
             }
+            _ = link_look.tick(), if !kernel_tells_of_link => {
+                if let Err(error) = node.lock().await.look_at_link() {
+                    break Err(error);
+                }
+            }
             _ = log_report.tick() => limiter.report(),
             _ = housekeeping.tick() => {
                 let mut node = node.lock().await;
-                node.housekeeping().await;
+                if let Err(error) = node.housekeeping().await {
+                    break Err(error);
+                }
                 // The watchdog watches the worker, not this loop: no answer, no sign of life.
                 match node.status().await {
                     Ok(_) if watchdog.is_some() => notify(&[NotifyState::Watchdog]),

@@ -61,7 +61,8 @@ pub enum PollMode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct WorkerSettings {
-    /// `adaptive` (default) or `busy`.
+    /// `adaptive` (default) or `busy`. An adaptive worker sleeps until a frame arrives; where a port cannot wake it
+    /// (a vhost-user socket, a poll-mode device), it looks every 100 µs.
     pub poll_mode: PollMode,
     /// Adaptive mode: how long before a moment the worker stops to sleep (default 250 µs; a wake-up from sleep takes
     /// 50 to 90 µs on a common kernel).

@@ -85,6 +85,10 @@ pub struct UplinkStatus {
     /// Scheduled frames that were not sent after all, by cause. Those of cause `device` were taken by the device and
     /// dropped there.
     pub drops: BTreeMap<String, u64>,
+    /// What there is to know of the device, such as its driver; which facts depends on backend and device.
+    pub device_facts: BTreeMap<String, String>,
+    /// What the device itself counts, by its own names; empty where it counts nothing.
+    pub device_counters: BTreeMap<String, u64>,
 }
 
 /// The gates.
@@ -238,7 +242,7 @@ impl ClassStatus {
 }
 
 impl UplinkStatus {
-    /// From the worker's snapshot.
+    /// From the worker's snapshot; without what the backend tells of the device.
     pub fn new(device: &str, link_speed_mbps: u32, snapshot: &Snapshot) -> Self {
         let uplink = &snapshot.uplink;
         Self {
@@ -262,6 +266,8 @@ impl UplinkStatus {
                 ("clock_lost", uplink.dropped_clock_lost),
                 ("device", uplink.port.transmit_dropped),
             ]),
+            device_facts: BTreeMap::new(),
+            device_counters: BTreeMap::new(),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! The uplink: its link, its XDP program, its queues and offloads.
 
-use tsn_programs::{Device, Pinned};
+use tsn_programs::{Device, Ethtool, Pinned};
 
 use super::{Code, DeviceKey, Findings, Machine, Subject, wire};
 use crate::config::WorkerSettings;
-use crate::ethtool::Ethtool;
 
 /// The longest MTU of native XDP without fragments, with frame buffers of 4096 bytes.
 const NATIVE_XDP_MTU_BYTES: u32 = 3_506;

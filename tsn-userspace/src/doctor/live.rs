@@ -5,11 +5,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
-use tsn_programs::{Device, Pinned, ProgramError, program_name, within_netns};
+use tsn_programs::{Device, Ethtool, Pinned, ProgramError, program_name, within_netns};
 
 use super::machine::{ClockFacts, DeviceKey, Kernel};
 use crate::clock::{ClockMonitor, SyncState, tai_now};
-use crate::ethtool::Ethtool;
 
 /// Clock reads that are timed together.
 const CLOCK_READS: u32 = 1_000;

@@ -7,9 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tsn_programs::{Device, Pinned};
-
-use crate::ethtool::Ethtool;
+use tsn_programs::{Device, Ethtool, Pinned};
 
 /// No kernel has more cores (`CONFIG_NR_CPUS`).
 const MOST_CPUS: usize = 8_192;

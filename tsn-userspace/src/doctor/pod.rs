@@ -4,11 +4,10 @@ use std::io;
 
 use tsn_common::STAMP_HEADER_BYTES;
 use tsn_port::{PodEnd, VethEnd, VhostUserEnd};
-use tsn_programs::{Device, Pinned};
+use tsn_programs::{Device, Ethtool, Pinned};
 
 use super::device::{self, Uplink};
 use super::{Code, DeviceKey, Findings, Machine, Subject};
-use crate::ethtool::Ethtool;
 
 pub(super) fn examine(
     machine: &Machine,

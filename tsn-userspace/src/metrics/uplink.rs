@@ -55,6 +55,17 @@ pub(super) const FAMILIES: &[Family] = &[
             }
         },
     ),
+    family(
+        "tsnd_uplink_device",
+        Counter,
+        &["counter"],
+        "What the uplink's device itself counts, by its own names.",
+        |m, to| {
+            for (counter, value) in &m.status.uplink.device_counters {
+                to.put(&[counter], *value as f64);
+            }
+        },
+    ),
     one(
         "tsnd_uplink_wakes",
         Counter,

@@ -6,6 +6,7 @@ mod pods;
 mod start;
 mod watch;
 mod worker_handle;
+mod worker_start;
 
 use std::collections::BTreeMap;
 use std::sync::Weak;
@@ -42,7 +43,8 @@ pub enum NodeError {
     NoPod(String),
     /// The device that frames leave by has been removed.
     #[error(
-        "the uplink {0} has been removed; its pods take the kernel path. Start tsnd again when it is back"
+        "the uplink {0} has been removed; pods with a veth take the kernel path, those on a vhost-user socket have none. \
+         Start tsnd again when it is back"
     )]
     UplinkGone(String),
     /// The buffers would not do for all.
@@ -158,7 +160,7 @@ impl<B: Backend> Node<B> {
             at_ns: snapshot.at.as_nanos(),
             started_at_unix_ns: self.started_at_unix_ns,
             clock: self.clock_status,
-            uplink: UplinkStatus::new(&self.uplink.device, self.link_speed_mbps, snapshot),
+            uplink: self.uplink_status(snapshot),
             gates: GatesStatus {
                 oper_gate_states: snapshot.gates.states.0,
                 config_change_time_ns: snapshot.gates.config_change_time.map(|at| at.as_nanos()),
@@ -176,6 +178,19 @@ impl<B: Backend> Node<B> {
             sleeps: snapshot.sleeps,
             clock_steps: snapshot.clock_steps,
             pods: snapshot.pods.len(),
+        }
+    }
+
+    fn uplink_status(&self, snapshot: &Snapshot) -> UplinkStatus {
+        let device = &self.uplink.device;
+        let facts = self.backend.uplink_facts(device);
+        UplinkStatus {
+            device_facts: facts
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            device_counters: self.backend.uplink_counters(device).into_iter().collect(),
+            ..UplinkStatus::new(device, self.link_speed_mbps, snapshot)
         }
     }
 

@@ -1,31 +1,18 @@
 //! From a configuration to a running node.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use tsn_common::{ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES};
-use tsn_core::{LinkSpeed, Nanoseconds, SchedulerParameters};
-use tsn_port::{Backend, Port};
+use tsn_port::Backend;
 
+use super::Node;
 use super::gates::warn_of_what_never_runs;
 use super::pods::with_sources;
 use super::watch::clock_action;
-use super::{Node, WorkerHandle};
+use super::worker_start::{WorkerJob, start_worker};
 use crate::clock::ClockMonitor;
-use crate::config::{
-    Configuration, ConfigurationError, Pod, WorkerSettings, compile_gates, compile_uplink,
-};
-use crate::device::{has_carrier, link_speed_mbps};
+use crate::config::{Configuration, ConfigurationError, Pod, compile_gates, compile_uplink};
 use crate::state::StateFile;
-use crate::worker::sleep::Waker;
-use crate::worker::thread::{self, ThreadError};
-use crate::worker::{Worker, WorkerParts};
-
-/// Commands that may wait for the worker.
-const COMMANDS: usize = 64;
-/// Schedules and pods that may wait to be freed.
-const RETIRED: usize = 64;
-/// Signs of life for each heartbeat timeout.
-const BEATS_PER_TIMEOUT: u64 = 5;
+use crate::worker::thread::ThreadError;
 
 /// What is not in the configuration file.
 #[derive(Debug)]
@@ -53,12 +40,12 @@ pub enum StartError {
         reason: String,
     },
     /// The device does not tell its speed.
-    #[error("uplink {device}: its link speed cannot be read ({cause}); give `link-speed` in Mb/s")]
+    #[error("uplink {device}: {reason}; give `link-speed` in Mb/s")]
     LinkSpeed {
         /// The device.
         device: String,
         /// Why.
-        cause: std::io::Error,
+        reason: &'static str,
     },
     /// The worker's thread.
     #[error(transparent)]
@@ -93,7 +80,7 @@ impl<B: Backend> Node<B> {
             }
             .into());
         };
-        let mut compiled = compile_uplink("uplinks[0]", &uplink)?;
+        let compiled = compile_uplink("uplinks[0]", &uplink)?;
         let mut gates = uplink.gate_parameters.clone();
         let mut run_time_pods = Vec::new();
         match options.state_file.as_ref().map(StateFile::load).transpose() {
@@ -116,64 +103,29 @@ impl<B: Backend> Node<B> {
                 tracing::warn!(%error, "the state of the last run cannot be used; starting without it")
             }
         }
-        let link_speed_mbps = match uplink.link_speed {
-            Some(mbps) => mbps,
-            None => link_speed_mbps(&uplink.device).map_err(|cause| StartError::LinkSpeed {
-                device: uplink.device.clone(),
-                cause,
-            })?,
-        };
-        let no_uplink = |reason: String| StartError::Uplink {
-            device: uplink.device.clone(),
-            reason,
-        };
-        let link_speed = LinkSpeed::from_mbps(link_speed_mbps)
-            .ok_or_else(|| no_uplink("its link speed is 0".to_owned()))?;
-        let uplink_port = backend
-            .open_uplink(&uplink.device)
-            .map_err(|error| no_uplink(with_sources(&error)))?;
-
-        let capabilities = uplink_port.capabilities();
-        // A longer frame, if it has a tag, would be lost without a cause behind the uplink's back.
-        let longest_sdu_bytes = capabilities
-            .max_frame_bytes
-            .saturating_sub(ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES)
-            as u32;
-        for class in &mut compiled.classes {
-            class.queue_max_sdu_bytes.get_or_insert(longest_sdu_bytes);
-        }
-        let carrier = has_carrier(&uplink.device).unwrap_or(true);
-        let mut clock_monitor = ClockMonitor::new(clock.holdover.as_duration());
-        let clock_status = clock_monitor.sample();
         let compiled_gates = compile_gates("gate-parameters", &gates, &compiled.names)?;
         warn_of_what_never_runs(&compiled_gates);
-        let (commands, command_receiver) = crossbeam_channel::bounded(COMMANDS);
-        let (retired_sender, retired) = crossbeam_channel::bounded(RETIRED);
-        let waker = Waker::new().map_err(|cause| StartError::Resources(cause.into()))?;
-        let parts = WorkerParts {
-            uplink: uplink_port,
-            scheduler: SchedulerParameters {
-                link_speed,
-                per_frame_overhead_bytes: uplink.per_frame_overhead,
-                admin_gate_states: compiled_gates.admin_gate_states,
-                classes: compiled.classes,
-            },
+        let mut clock_monitor = ClockMonitor::new(clock.holdover.as_duration());
+        let clock_status = clock_monitor.sample();
+        let uplink_port =
+            backend
+                .open_uplink(&uplink.device)
+                .map_err(|error| StartError::Uplink {
+                    device: uplink.device.clone(),
+                    reason: with_sources(&error),
+                })?;
+        let job = WorkerJob {
+            uplink: &uplink,
+            classes: compiled.classes,
             gates: compiled_gates,
-            carrier,
-            lead_probes: uplink.lead_probes,
-            poll_mode: settings.poll_mode,
-            spin_before: settings.spin_before.into(),
-            stall_threshold: settings.stall_threshold.into(),
+            settings: &settings,
             clock_action: clock_action(clock_status, clock.on_sync_loss, compiled.critical.0),
-            heartbeat: backend.heartbeat(),
-            heartbeat_interval: Nanoseconds::from_nanos(
-                settings.heartbeat_timeout.ns / BEATS_PER_TIMEOUT,
-            ),
-            commands: command_receiver,
-            retired: retired_sender,
-            waker: waker.clone(),
+            cpu: options.cpu,
         };
-        let thread = spawn_worker(parts, options.cpu, &settings)?;
+        let started = start_worker(&backend, uplink_port, job).inspect_err(|_| {
+            // The error of the start is the one to tell.
+            let _ = backend.close_uplink(&uplink.device);
+        })?;
 
         if clock_status.tai_utc_offset_s == 0 {
             tracing::warn!(
@@ -187,17 +139,12 @@ impl<B: Backend> Node<B> {
             started_at_unix_ns: SystemTime::now()
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .map_or(0, |since| since.as_nanos() as u64),
-            worker: WorkerHandle {
-                commands,
-                retired,
-                waker,
-                thread: Some(thread),
-            },
+            worker: started.worker,
             configured_gates: uplink.gate_parameters.clone(),
             uplink,
-            link_speed_mbps,
-            buffers_per_port: capabilities.transmit_slots as u32,
-            carrier,
+            link_speed_mbps: started.link_speed_mbps,
+            buffers_per_port: started.buffers_per_port,
+            carrier: started.carrier,
             class_names: compiled.names,
             critical_classes: compiled.critical.0,
             gates,
@@ -245,41 +192,4 @@ impl<B: Backend> Node<B> {
             }
         }
     }
-}
-
-fn spawn_worker<P: tsn_port::Port + 'static>(
-    parts: WorkerParts<P>,
-    cpu: Option<usize>,
-    settings: &WorkerSettings,
-) -> Result<std::thread::JoinHandle<()>, StartError> {
-    let realtime_priority = settings.realtime_priority;
-    let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
-    let thread = std::thread::Builder::new()
-        .name("tsnd-worker".to_owned())
-        .spawn(move || {
-            let set_up = || -> Result<(), ThreadError> {
-                if let Some(cpu) = cpu {
-                    thread::pin(cpu)?;
-                }
-                thread::sharpen_timers();
-                realtime_priority.map_or(Ok(()), thread::make_realtime)
-            };
-            match set_up() {
-                Ok(()) => {
-                    // Told when it has measured its lead, which other work on the machine disturbs.
-                    let worker = Worker::new(parts);
-                    let _ = ready.send(Ok(()));
-                    worker.run();
-                }
-                Err(error) => {
-                    let _ = ready.send(Err(error));
-                }
-            }
-        })
-        .map_err(StartError::Resources)?;
-    match is_ready.recv_timeout(Duration::from_secs(5)) {
-        Ok(result) => result?,
-        Err(error) => return Err(StartError::Resources(std::io::Error::other(error))),
-    }
-    Ok(thread)
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use tsn_port::Backend;
+use tsn_core::LinkSpeed;
+use tsn_port::{Backend, Link};
 
 use super::{Node, NodeError};
 use crate::clock::{ClockStatus, SyncState, tai_now};
 use crate::config::OnSyncLoss;
-use crate::device::{LinkEvent, has_carrier, link_speed_mbps};
+use crate::device::LinkEvent;
 use crate::worker::command::{ClockAction, Command};
 
 /// How long frames may still come after they were diverted.
@@ -15,15 +16,18 @@ const DIVERT_TIME: Duration = Duration::from_millis(20);
 
 impl<B: Backend> Node<B> {
     /// To be called about once a second.
-    pub async fn housekeeping(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// As [`look_at_link`](Self::look_at_link).
+    pub async fn housekeeping(&mut self) -> Result<(), NodeError> {
         self.worker.free_retired();
         self.end_capture_without_reader();
         self.follow_clock().await;
         // A lost netlink message must not leave the uplink dead.
-        if let Ok(carrier) = has_carrier(&self.uplink.device) {
-            self.set_carrier(carrier);
-        }
+        self.look_at_link()?;
         self.reconcile_pods().await;
+        Ok(())
     }
 
     async fn follow_clock(&mut self) {
@@ -73,32 +77,44 @@ impl<B: Backend> Node<B> {
     ///
     /// # Errors
     ///
-    /// [`NodeError::UplinkGone`]: nothing can be sent any more; frames take the kernel path from now on.
+    /// As [`look_at_link`](Self::look_at_link).
     pub async fn link_changed(&mut self, event: LinkEvent) -> Result<(), NodeError> {
-        match event {
-            LinkEvent::Present { device, carrier } if device == self.uplink.device => {
-                self.set_carrier(carrier);
-                if let (None, Ok(mbps)) = (self.uplink.link_speed, link_speed_mbps(&device))
-                    && mbps != self.link_speed_mbps
-                    && let Some(speed) = tsn_core::LinkSpeed::from_mbps(mbps)
-                {
-                    tracing::info!(
-                        device,
-                        before = self.link_speed_mbps,
-                        now = mbps,
-                        "link speed in Mb/s"
-                    );
-                    self.link_speed_mbps = mbps;
-                    self.tell(Command::SetLinkSpeed(speed));
-                }
-            }
-            LinkEvent::Present { .. } => {}
-            LinkEvent::Gone { device } if device == self.uplink.device => {
-                return Err(NodeError::UplinkGone(device));
-            }
-            LinkEvent::Gone { .. } => self.reconcile_pods().await,
+        self.look_at_link()?;
+        if event == LinkEvent::Gone {
+            self.reconcile_pods().await;
         }
         Ok(())
+    }
+
+    /// Asks the backend for the uplink's carrier and speed, and tells the worker what has changed. To be called where
+    /// the link may have changed, and now and then for a device that the kernel does not know.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::UplinkGone`]: nothing can be sent any more, and a frame whose time comes is dropped as for a link
+    /// that is down.
+    pub fn look_at_link(&mut self) -> Result<(), NodeError> {
+        let link = self.backend.uplink_link(&self.uplink.device);
+        self.set_carrier(matches!(link, Link::Up { .. }));
+        match link {
+            Link::Up {
+                speed_mbps: Some(mbps),
+            } if self.uplink.link_speed.is_none() => self.set_link_speed(mbps),
+            Link::Up { .. } | Link::Down => {}
+            Link::Gone => return Err(NodeError::UplinkGone(self.uplink.device.clone())),
+        }
+        Ok(())
+    }
+
+    fn set_link_speed(&mut self, mbps: u32) {
+        if mbps != self.link_speed_mbps
+            && let Some(speed) = LinkSpeed::from_mbps(mbps)
+        {
+            let (device, before) = (&self.uplink.device, self.link_speed_mbps);
+            tracing::info!(device, before, now = mbps, "link speed in Mb/s");
+            self.link_speed_mbps = mbps;
+            self.tell(Command::SetLinkSpeed(speed));
+        }
     }
 
     /// Ends: new frames take the kernel path, what is queued leaves in its time. What is pinned stays for the next

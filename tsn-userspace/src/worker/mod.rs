@@ -51,6 +51,10 @@ const LONGEST_COMMAND_WAIT: Nanoseconds = Nanoseconds::from_nanos(5_000_000);
 const LONGEST_BACKLOG: Nanoseconds = Nanoseconds::from_nanos(20_000);
 /// Sleeping for less than this costs more than it saves.
 const SHORTEST_SLEEP: Nanoseconds = Nanoseconds::from_nanos(50_000);
+/// The longest sleep with a port that cannot end it and has to be looked at. The frame that comes meanwhile waits for
+/// half of it in the mean, as long as a descriptor takes to wake the worker; a sleep that is shorter hardly saves
+/// anything.
+const POLL_INTERVAL: Nanoseconds = Nanoseconds::from_nanos(100_000);
 /// How often the relation of the clocks is read anew.
 const CLOCK_RELATION_AGE: Nanoseconds = Nanoseconds::from_nanos(1_000_000);
 const LONG_AGO: TaiTime = TaiTime::from_nanos(0);
@@ -119,6 +123,8 @@ pub struct Worker<P: Port> {
     commands: Receiver<Command<P>>,
     retired: Sender<Retired<P>>,
     sleeper: Sleeper,
+    /// Whether frames may arrive at a port that has no descriptor to tell of it.
+    has_polled_ports: bool,
     sleeps: u64,
     poll_mode: PollMode,
     spin_before: Nanoseconds,
@@ -141,7 +147,7 @@ impl<P: Port> Worker<P> {
             drop(scheduler.configure(on_wire, schedule).superseded);
         }
         let clock_action = parts.clock_action;
-        Self {
+        let mut worker = Self {
             scheduler,
             waits_for_wake: uplink.capabilities().waits_for_wake,
             uplink,
@@ -175,13 +181,16 @@ impl<P: Port> Worker<P> {
             obeyed_at: LONG_AGO,
             commands: parts.commands,
             retired: parts.retired,
-            sleeper: Sleeper::new(parts.waker, MAX_PLACES),
+            sleeper: Sleeper::new(parts.waker, MAX_PLACES + 1),
+            has_polled_ports: false,
             sleeps: 0,
             poll_mode: parts.poll_mode,
             spin_before: parts.spin_before,
             seen_at: now,
             draining: None,
-        }
+        };
+        worker.watch();
+        worker
     }
 
     /// Works until it has been drained or the control plane is gone.
@@ -357,7 +366,10 @@ impl<P: Port> Worker<P> {
             return;
         }
         let until_beat = self.beaten_at + self.heartbeat_interval;
-        let until = next.map_or(until_beat, |next| until_beat.min(next - self.spin_before));
+        let mut until = next.map_or(until_beat, |next| until_beat.min(next - self.spin_before));
+        if self.has_polled_ports {
+            until = until.min(now + POLL_INTERVAL);
+        }
         if until <= now + SHORTEST_SLEEP {
             std::hint::spin_loop();
             return;

@@ -92,12 +92,17 @@ impl<P: Port> Worker<P> {
         let _ = self.retired.try_send(retired);
     }
 
-    fn watch(&mut self) {
-        let ports = self
-            .places
-            .iter()
-            .filter_map(|place| place.pod.as_ref()?.port().readable());
-        self.sleeper.watch(ports);
+    /// Lets arriving frames end the worker's sleep, as far as their ports can.
+    pub(super) fn watch(&mut self) {
+        let uplink_receives = self.uplink.levels().receive_slots > 0;
+        let uplink = uplink_receives.then(|| self.uplink.readable());
+        let pods = self.places.iter().filter_map(|place| place.pod.as_ref());
+        let ports = || {
+            let pods = pods.clone().map(|pod| pod.port().readable());
+            pods.chain(uplink)
+        };
+        self.sleeper.watch(ports().flatten());
+        self.has_polled_ports = ports().any(|descriptor| descriptor.is_none());
     }
 
     fn change_gates(&mut self, change: GateChange, now: TaiTime) -> Option<tsn_core::ConfigChange> {

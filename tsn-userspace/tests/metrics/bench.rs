@@ -2,24 +2,24 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tsn_port::fault::{FaultPort, Faults};
 use tsn_port::loopback::{self, LoopbackFrame, LoopbackPort};
-use tsn_port::{Backend, Heartbeat, PodAttachment, Port, Stamp};
+use tsn_port::{Backend, Heartbeat, Link, PodAttachment, Port, Stamp};
 use tsn_tests::coverage::Seen;
 use tsn_userspace::config::Configuration;
 use tsn_userspace::control::metrics_server;
 use tsn_userspace::metrics::{Moment, encode};
-use tsn_userspace::node::{Node, NodeOptions};
+use tsn_userspace::node::{Node, NodeError, NodeOptions};
 
 /// Slots of each ring.
 const SLOTS: usize = 64;
 /// Bound of every wait.
-const BOUND: Duration = Duration::from_secs(20);
+pub const BOUND: Duration = Duration::from_secs(20);
 
 /// One class, one pod, one stream of EtherType 0x88b6; each gate is open half of the time.
 pub const CONFIGURATION: &str = "
@@ -40,10 +40,22 @@ pods:
 
 type TestPort = FaultPort<LoopbackPort, fn(&LoopbackFrame) -> Option<LoopbackFrame>>;
 
+/// What the uplink's device tells of itself.
+#[derive(Debug)]
+pub struct Device {
+    /// Its link.
+    pub link: Link,
+    /// What it counts.
+    pub counters: Vec<(String, u64)>,
+    /// The name of the thread that entered as the worker's.
+    pub entered_by: Option<String>,
+}
+
 /// One uplink and one pod.
 struct TestBackend {
     uplink: Option<TestPort>,
     pod: Option<TestPort>,
+    device: Arc<StdMutex<Device>>,
 }
 
 struct NoKernelPrograms;
@@ -84,6 +96,26 @@ impl Backend for TestBackend {
         Vec::new()
     }
 
+    fn uplink_link(&self, _: &str) -> Link {
+        self.device.lock().unwrap().link
+    }
+
+    fn uplink_counters(&self, _: &str) -> Vec<(String, u64)> {
+        self.device.lock().unwrap().counters.clone()
+    }
+
+    fn uplink_facts(&self, _: &str) -> Vec<(&'static str, String)> {
+        vec![("driver", "none".to_owned())]
+    }
+
+    fn worker_entry(&self) -> Box<dyn FnOnce() + Send> {
+        let device = Arc::clone(&self.device);
+        Box::new(move || {
+            let name = std::thread::current().name().map(str::to_owned);
+            device.lock().unwrap().entered_by = name;
+        })
+    }
+
     fn leftovers(&self) -> Result<Vec<String>, NoDevice> {
         Ok(Vec::new())
     }
@@ -103,6 +135,7 @@ pub struct Bench {
     node: Arc<Mutex<Node<TestBackend>>>,
     pod: LoopbackPort,
     wire: LoopbackPort,
+    device: Arc<StdMutex<Device>>,
 }
 
 impl Bench {
@@ -116,9 +149,17 @@ impl Bench {
         let (pod_port, pod) = loopback::pair(SLOTS);
         let port =
             |inner, faults| -> TestPort { FaultPort::new(inner, faults, LoopbackFrame::duplicate) };
+        let device = Arc::new(StdMutex::new(Device {
+            link: Link::Up {
+                speed_mbps: Some(1_000),
+            },
+            counters: Vec::new(),
+            entered_by: None,
+        }));
         let backend = TestBackend {
             uplink: Some(port(uplink_port, uplink)),
             pod: Some(port(pod_port, Faults::default())),
+            device: Arc::clone(&device),
         };
         let options = NodeOptions {
             backend_name: "loopback",
@@ -134,7 +175,20 @@ impl Bench {
             node: Arc::new(Mutex::new(node)),
             pod,
             wire,
+            device,
         }
+    }
+
+    /// The uplink's device.
+    pub fn device(&self) -> std::sync::MutexGuard<'_, Device> {
+        self.device.lock().unwrap()
+    }
+
+    /// What the daemon does once a second.
+    pub fn housekeeping(&mut self) -> Result<(), NodeError> {
+        let node = Arc::clone(&self.node);
+        self.runtime
+            .block_on(async { node.lock().await.housekeeping().await })
     }
 
     /// What the daemon would tell now.

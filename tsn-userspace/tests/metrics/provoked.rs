@@ -59,6 +59,7 @@ fn what_is_not_provoked_end_to_end_is_provoked_here() {
     let mut seen = Seen::default();
     let mut healthy = Bench::start(CONFIGURATION, Faults::default());
     healthy.send_until(OURS, &[RING_FULL, WAITING], &mut seen);
+    healthy.device().counters = vec![("tx_good_packets".to_owned(), 7)];
     healthy.send_until(STRANGE, &[UNMATCHED], &mut seen);
     let mut moment = healthy.moment();
     moment.status.classes = vec![flushed_class()];

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::ColorChoice;
 use tsn_core::TaiTime;
+use tsn_programs::Ethtool;
 use tsn_userspace::clock::tai_now;
 use tsn_userspace::config::{Configuration, Interval};
 use tsn_userspace::control::api::Status;
-use tsn_userspace::device::link_speed_mbps;
 use tsn_userspace::plan::{Assumptions, Command, Plan, svg, take_running_base_time, terminal};
 
 use crate::Context;
@@ -160,7 +160,7 @@ fn assumptions(
         ),
     };
     let speed = daemon.map(|status| status.uplink.link_speed);
-    let speed = speed.or_else(|| link_speed_mbps(device(configuration)).ok());
+    let speed = speed.or_else(|| Ethtool::read(device(configuration)).speed_mbps);
     let assumptions = Assumptions {
         link_speed_mbps: speed.unwrap_or(USUAL_LINK_SPEED_MBPS),
         mtu_bytes: options.mtu,

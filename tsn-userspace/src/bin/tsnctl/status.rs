@@ -35,6 +35,12 @@ fn status_text(status: &Status) -> Result<String, std::fmt::Error> {
         uplink.lead_ns,
         uplink.lead_observations
     )?;
+    let facts: Vec<String> = uplink
+        .device_facts
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    writeln!(text, "device    {}", facts.join("; "))?;
     let gate = |class: u8| {
         if gates.oper_gate_states & 1 << class != 0 {
             'o'
@@ -80,5 +86,8 @@ fn status_text(status: &Status) -> Result<String, std::fmt::Error> {
         )?;
     }
     writeln!(text, "uplink drops: {}", listed(&uplink.drops))?;
+    if !uplink.device_counters.is_empty() {
+        writeln!(text, "device counts: {}", listed(&uplink.device_counters))?;
+    }
     Ok(text)
 }

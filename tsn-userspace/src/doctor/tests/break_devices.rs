@@ -1,8 +1,9 @@
 //! What can be broken of the uplink and the pods' devices.
 
+use tsn_programs::{Channels, Coalescing};
+
 use super::super::Code;
 use super::breaks::Break;
-use crate::ethtool::{Channels, Coalescing};
 
 /// At least one for each code.
 pub const DEVICE_BREAKS: &[Break] = &[

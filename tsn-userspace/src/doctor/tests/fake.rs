@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tsn_common::LAYOUT;
 use tsn_core::{ClassCounters, Nanoseconds};
 use tsn_port::MacAddress;
-use tsn_programs::{Device, Pinned, PinnedProgram, XdpAttachment};
+use tsn_programs::{Channels, Coalescing, Device, Ethtool, Pinned, PinnedProgram, XdpAttachment};
 
 use super::super::{
     Answers, ClockFacts, Daemon, DeviceKey, Kernel, Machine, Report, Subject, examine,
@@ -19,7 +19,6 @@ use super::files::FILES;
 use crate::clock::ClockMonitor;
 use crate::config::{Configuration, Pod, VhostUser};
 use crate::control::api::{ClassStatus, GatesStatus, PodStatus, Status, UplinkStatus};
-use crate::ethtool::{Channels, Coalescing, Ethtool};
 use crate::worker::snapshot::{PodSnapshot, Snapshot};
 use crate::worker::stall::StallTotals;
 

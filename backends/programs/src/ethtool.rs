@@ -1,17 +1,20 @@
 //! What a device tells of its driver, queues, offloads and time stamping (`SIOCETHTOOL`, linux/ethtool.h).
 //!
-//! All of it concerns the network namespace of the calling thread, and changes nothing.
+//! All of it concerns the network namespace of the calling thread.
 
 use std::io;
 
-use crate::device::{device_ioctl, link_speed_mbps};
+use super::device::{ioctl, request_of};
 
+const GET_LINK: u32 = 0x01;
 const GET_DRIVER: u32 = 0x03;
 const GET_COALESCE: u32 = 0x0e;
 const GET_PAUSE: u32 = 0x12;
 const GET_TSO: u32 = 0x1e;
 const GET_FLAGS: u32 = 0x25;
+const SET_FLAGS: u32 = 0x26;
 const GET_GRO: u32 = 0x2b;
+const SET_GRO: u32 = 0x2c;
 const GET_CHANNELS: u32 = 0x3c;
 const GET_TIME_STAMPING: u32 = 0x41;
 const GET_EEE: u32 = 0x44;
@@ -76,25 +79,8 @@ impl Ethtool {
         Self {
             driver: driver.as_ref().and_then(|words| text(words, 4)),
             bus: driver.as_ref().and_then(|words| text(words, 100)),
-            speed_mbps: link_speed_mbps(device).ok(),
-            channels: words::<9>(device, GET_CHANNELS).ok().map(|words| {
-                let [
-                    _,
-                    _,
-                    max_transmit,
-                    _,
-                    max_combined,
-                    receive,
-                    transmit,
-                    _,
-                    combined,
-                ] = words;
-                Channels {
-                    receive: receive + combined,
-                    transmit: transmit + combined,
-                    transmit_limit: max_transmit + max_combined,
-                }
-            }),
+            speed_mbps: link_speed_mbps(device),
+            channels: channels(device).ok(),
             gro: value(device, GET_GRO).map(|on| on != 0),
             lro: flags.map(|flags| flags & FLAG_LRO != 0),
             tso: value(device, GET_TSO).map(|on| on != 0),
@@ -116,22 +102,73 @@ impl Ethtool {
     }
 }
 
+/// The speed of a device's link in Mb/s (`struct ethtool_cmd`: the halves of its words 3 and 7).
+pub(super) fn link_speed_mbps(device: &str) -> Option<u32> {
+    const UNKNOWN: u32 = u32::MAX;
+    let words = words::<11>(device, GET_LINK).ok()?;
+    let first_half = |word: u32| {
+        let [a, b, ..] = word.to_ne_bytes();
+        u32::from(u16::from_ne_bytes([a, b]))
+    };
+    match first_half(words[3]) | first_half(words[7]) << 16 {
+        0 | 0xffff | UNKNOWN => None,
+        speed => Some(speed),
+    }
+}
+
+pub(super) fn channels(device: &str) -> io::Result<Channels> {
+    let [
+        _,
+        _,
+        max_transmit,
+        _,
+        max_combined,
+        receive,
+        transmit,
+        _,
+        combined,
+    ] = words::<9>(device, GET_CHANNELS)?;
+    Ok(Channels {
+        receive: receive + combined,
+        transmit: transmit + combined,
+        transmit_limit: max_transmit + max_combined,
+    })
+}
+
+pub(super) fn enable_gro(device: &str) -> io::Result<()> {
+    exchange(device, &mut [SET_GRO, 1])
+}
+
+/// Switches the taking of VLAN tags out of received frames off.
+pub(super) fn keep_vlan_tags(device: &str) -> io::Result<()> {
+    let [_, flags] = words::<2>(device, GET_FLAGS)?;
+    if flags & FLAG_RECEIVE_VLAN == 0 {
+        return Ok(());
+    }
+    exchange(device, &mut [SET_FLAGS, flags & !FLAG_RECEIVE_VLAN])
+}
+
 /// A `struct ethtool_value`.
 fn value(device: &str, command: u32) -> Option<u32> {
     words::<2>(device, command).ok().map(|words| words[1])
 }
 
-/// A command's record as words, of which the first is the command. `N` is the length of that record in linux/ethtool.h.
+/// A command's answer.
 fn words<const N: usize>(device: &str, command: u32) -> io::Result<[u32; N]> {
     let mut record = [0; N];
     record[0] = command;
-    let data = libc::__c_anonymous_ifr_ifru {
-        ifru_data: record.as_mut_ptr().cast(),
-    };
-    // SAFETY: every call in this file gives `N` the length of the record that its command fills (the kernel fills no
-    // more than that), and the record lives through the call.
-    unsafe { device_ioctl(device, libc::SIOCETHTOOL, data)? };
+    exchange(device, &mut record)?;
     Ok(record)
+}
+
+/// Hands over a command's record as words, of which the first is the command, and takes the answer in its place. `N` is
+/// the length of that record in linux/ethtool.h.
+fn exchange<const N: usize>(device: &str, record: &mut [u32; N]) -> io::Result<()> {
+    let mut request = request_of(device)?;
+    request.ifr_ifru.ifru_data = record.as_mut_ptr().cast();
+    // SAFETY: every call in this file gives `N` the length of the record that its command takes (the kernel reads and
+    // fills no more than that), and the record lives through the call.
+    unsafe { ioctl(libc::SIOCETHTOOL, &mut request) }
 }
 
 /// The text of 32 bytes at an offset of the record; `None` if it is empty.
@@ -149,6 +186,8 @@ mod tests {
     #[test]
     fn a_device_that_does_not_exist_tells_nothing() {
         assert_eq!(Ethtool::read("no-such-device"), Ethtool::default());
+        let too_long = "lo-and-a-name-that-no-device-can-have";
+        assert_eq!(Ethtool::read(too_long), Ethtool::default());
     }
 
     #[test]
@@ -156,5 +195,6 @@ mod tests {
         let lo = Ethtool::read("lo");
         assert_eq!((&lo.bus, lo.lro), (&None, Some(false)));
         assert!(lo.tso.is_some() && lo.gro.is_some(), "{lo:?}");
+        assert_eq!(lo.speed_mbps, None);
     }
 }
