@@ -97,6 +97,28 @@ codes! {
         DeviceUnknown = "device-unknown" Note,
         /// The device does not exist here.
         DeviceMissing = "device-missing" Error,
+        /// The uplink's PCI device is no network device.
+        PciNotNetwork = "pci-not-network" Error,
+        /// The uplink's PCI device is bound to no driver that DPDK works with.
+        PciDriver = "pci-driver" Error,
+        /// The interface that the uplink's PCI device is to the kernel is in use.
+        PciInUse = "pci-in-use" Warning,
+        /// There is no IOMMU for the uplink's PCI device.
+        PciNoIommu = "pci-no-iommu" Error,
+        /// Nothing keeps the uplink's PCI device out of the node's memory.
+        PciNoIommuMode = "pci-no-iommu-mode" Warning,
+        /// The kernel has devices of the uplink's IOMMU group.
+        IommuGroupShared = "iommu-group-shared" Error,
+        /// VFIO's file of the uplink's PCI device is not there.
+        NoVfio = "no-vfio" Error,
+        /// DPDK's driver for a device is not installed.
+        DpdkDriverMissing = "dpdk-driver-missing" Error,
+        /// A vhost-user socket cannot be made in its directory.
+        SocketDirectory = "socket-directory" Error,
+        /// A file is where tsnd makes a vhost-user socket.
+        SocketLeft = "socket-left" Warning,
+        /// Nobody listens at a vhost-user socket that tsnd connects to.
+        SocketPeer = "socket-peer" Warning,
         /// A device is down or has no carrier.
         LinkDown = "link-down" Error,
         /// The device does not tell its speed, and the configuration does not either.

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use tsn_common::LAYOUT;
 
-use super::{Answers, Code, Daemon, Findings, Machine, Subject, device, drops, processes};
+use super::{Answers, Code, Daemon, Findings, Machine, Subject, device, dpdk, drops, processes};
 
 /// A lead beyond this, in nanoseconds, is no wake-up of a device that works. On a veth it is 2 to 3.7 µs.
 const LONGEST_LEAD_NS: u64 = 50_000;
@@ -60,12 +60,14 @@ fn silent(
     let (what, mend) = if runs {
         (
             format!("no socket at {control}, though a tsnd runs"),
-            "give this command the --control that tsnd was started with",
+            "give this command the --control that tsnd was started with".to_owned(),
         )
     } else {
+        let needs_dpdk = subject.uplink().is_some_and(dpdk::drives);
+        let backend = if needs_dpdk { "dpdk" } else { "afxdp" };
         (
             format!("no tsnd at {control}"),
-            "start it: tsnd --backend afxdp --config /etc/tsnd.yaml --cpu N",
+            format!("start it: tsnd --backend {backend} --config /etc/tsnd.yaml --cpu N"),
         )
     };
     findings.bad(

@@ -1,5 +1,8 @@
 //! The uplink: its link, its XDP program, its queues and offloads.
 
+use std::io::ErrorKind;
+
+use tsn_port::{DeviceKind, DeviceName};
 use tsn_programs::{Device, Ethtool, Pinned};
 
 use super::{Code, DeviceKey, Findings, Machine, Subject, wire};
@@ -9,15 +12,20 @@ use crate::config::WorkerSettings;
 const NATIVE_XDP_MTU_BYTES: u32 = 3_506;
 /// The longest MTU with frame buffers of 2048 bytes.
 const SMALL_BUFFER_MTU_BYTES: u32 = 1_770;
+/// The driver whose `iface=` is the interface that it makes.
+const TAP: &str = "net_tap";
 /// A received frame that waits longer than this for its interrupt, in microseconds, waits too long.
 const COALESCING_US: u32 = 10;
 
-/// The device that frames leave by.
+/// The interface of the kernel that frames leave by.
 pub struct Uplink {
     /// What rtnetlink tells.
     pub link: Device,
     /// What its driver tells.
     pub ethtool: Ethtool,
+    /// Whether the kernel receives by it, so that pods' frames go through our program there. Not if it is `iface=` of a
+    /// virtual device of DPDK, which takes all.
+    pub kernel_receives: bool,
 }
 
 impl Uplink {
@@ -27,23 +35,48 @@ impl Uplink {
     }
 }
 
-/// The uplink of this name.
-pub fn find(machine: &Machine, name: &str, findings: &mut Findings) -> Option<Uplink> {
-    let answer = machine.kernel.device(None, DeviceKey::Name(name));
-    let reason = answer.as_ref().err().map(ToString::to_string);
-    let denied =
-        matches!(&answer, Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied);
-    let found = machine.noting(&format!("device {name}"), answer);
-    if let Some(reason) = reason.filter(|_| !denied) {
-        findings.bad(
-            Code::DeviceMissing,
-            reason,
-            "no frame can leave by it; tsnd does not start without its uplink",
-            "name the uplink as `ip link` shows it (--device, or uplinks[0].device), and run this in tsnd's network \
-             namespace",
-        );
+/// The uplink's name, if it is known and can be one.
+pub fn name(subject: &Subject, findings: &mut Findings) -> Option<DeviceName> {
+    let text = subject.uplink()?;
+    match text.parse() {
+        Ok(name) => Some(name),
+        Err(error) => {
+            missing(&error, findings);
+            None
+        }
     }
-    found.map(|(link, ethtool)| Uplink { link, ethtool })
+}
+
+/// The interface of that name, or the one that a virtual device of DPDK works on.
+pub fn find(machine: &Machine, name: &DeviceName, findings: &mut Findings) -> Option<Uplink> {
+    let kernel_receives = name.kind() == DeviceKind::Interface;
+    let interface = match kernel_receives {
+        true => name.name(),
+        false => name
+            .argument("iface")
+            .filter(|_| name.driver() != Some(TAP))?,
+    };
+    let answer = machine.kernel.device(None, DeviceKey::Name(interface));
+    match &answer {
+        Err(error) if error.kind() != ErrorKind::PermissionDenied => missing(error, findings),
+        _ => {}
+    }
+    let (link, ethtool) = machine.noting(&format!("device {interface}"), answer)?;
+    Some(Uplink {
+        link,
+        ethtool,
+        kernel_receives,
+    })
+}
+
+fn missing(reason: &impl ToString, findings: &mut Findings) {
+    findings.bad(
+        Code::DeviceMissing,
+        reason.to_string(),
+        "no frame can leave by it; tsnd does not start without its uplink",
+        "name the uplink as `ip link` shows it (--device, or uplinks[0].device), and run this in tsnd's network \
+         namespace",
+    );
 }
 
 /// What is pinned; `None` if it may not be read.
@@ -69,6 +102,9 @@ pub(super) fn examine(
     let Some(uplink) = uplink else { return };
     carrier(&uplink.link, findings);
     wire::examine(subject, uplink, findings);
+    if !uplink.kernel_receives {
+        return;
+    }
     program(machine, subject, uplink, findings);
     mtu(subject, uplink, findings);
     receive_offloads(subject, uplink, findings);
@@ -98,7 +134,7 @@ fn program(machine: &Machine, subject: &Subject, uplink: &Uplink, findings: &mut
         pinned.as_ref(),
         &uplink.link,
         "receive",
-        is_served(subject, uplink),
+        is_served(subject),
         findings,
     );
     if uplink.link.xdp.is_some_and(|xdp| xdp.generic) {
@@ -114,11 +150,12 @@ fn program(machine: &Machine, subject: &Subject, uplink: &Uplink, findings: &mut
     }
 }
 
-/// Whether the running daemon has this uplink.
-pub fn is_served(subject: &Subject, uplink: &Uplink) -> bool {
-    subject
+/// Whether the running daemon has the uplink that is looked at.
+pub fn is_served(subject: &Subject) -> bool {
+    let served = subject
         .answers()
-        .is_some_and(|answers| answers.status.uplink.device == uplink.link.name)
+        .map(|answers| &*answers.status.uplink.device);
+    served.is_some() && served == subject.uplink()
 }
 
 /// Tells whether a device's XDP program is ours: the one that a pinned link attaches there.
@@ -211,7 +248,7 @@ fn receive_offloads(subject: &Subject, uplink: &Uplink, findings: &mut Findings)
         Some(false) => findings.fine(Code::LroOn, format!("{name}: LRO off")),
         None => {}
     }
-    match uplink.ethtool.receive_vlan.filter(|_| is_served(subject, uplink)) {
+    match uplink.ethtool.receive_vlan.filter(|_| is_served(subject)) {
         Some(true) => findings.bad(
             Code::ReceiveVlanOn,
             format!("{name} takes VLAN tags out of received frames"),

@@ -58,7 +58,7 @@ fn af_xdp(machine: &Machine, findings: &mut Findings) {
         Some(reason) => findings.bad(
             Code::NoAfXdp,
             format!("no AF_XDP socket: {reason}"),
-            "tsnd cannot start with --backend afxdp",
+            "tsnd cannot start with --backend afxdp, nor serve a pod's veth pair with another",
             "boot a kernel with CONFIG_XDP_SOCKETS=y",
         ),
     }

@@ -139,6 +139,13 @@ impl Machine {
         }
     }
 
+    /// The last part of what a symbolic link leads to, such as the name of a device's driver in sysfs; `None` if there is
+    /// no such link.
+    pub fn link_target(&self, path: &str) -> Option<String> {
+        let target = std::fs::read_link(self.real(path)).ok()?;
+        target.file_name()?.to_str().map(str::to_owned)
+    }
+
     /// Whether the mode of a file lets its owner write it; root's rights pass over that, the kernel's own files do not.
     pub fn is_writable(&self, path: &str) -> bool {
         std::fs::metadata(self.real(path))

@@ -1,5 +1,7 @@
 //! Locked memory, pages, IOMMU, NUMA.
 
+use tsn_port::{DeviceKind, DeviceName};
+
 use super::device::Uplink;
 use super::processes::value_of;
 use super::{Code, Findings, Machine, Subject};
@@ -10,19 +12,24 @@ const CAP_IPC_LOCK: u64 = 1 << 14;
 pub(super) fn examine(
     machine: &Machine,
     subject: &Subject,
+    name: Option<&DeviceName>,
     uplink: Option<&Uplink>,
     cpu: Option<usize>,
     findings: &mut Findings,
 ) {
     let locked = locked(machine, subject, findings);
     swap(machine, locked, findings);
-    // Only DPDK needs huge pages and an IOMMU.
-    let dpdk_possible = subject
-        .answers()
-        .is_none_or(|answers| answers.status.backend != "afxdp");
-    pages(machine, dpdk_possible, findings);
-    iommu(machine, uplink, dpdk_possible, findings);
-    numa(machine, uplink, cpu, findings);
+    transparent_pages(machine, findings);
+    // DPDK may yet be chosen. Once it is, `dpdk` says what the uplink needs.
+    let is_open =
+        subject.answers().is_none() && name.is_none_or(|name| name.kind() == DeviceKind::Interface);
+    huge_pages(machine, is_open, findings);
+    let bus = match name.filter(|name| name.kind() == DeviceKind::Pci) {
+        Some(name) => Some(name.name()),
+        None => uplink.and_then(|uplink| uplink.ethtool.bus.as_deref()),
+    };
+    iommu(machine, uplink, is_open, findings);
+    numa(machine, bus, cpu, findings);
 }
 
 /// Whether the daemon's memory is locked, or would be; `None` where that cannot be seen.
@@ -120,7 +127,7 @@ fn swap(machine: &Machine, locked: Option<bool>, findings: &mut Findings) {
     }
 }
 
-fn pages(machine: &Machine, dpdk_possible: bool, findings: &mut Findings) {
+fn transparent_pages(machine: &Machine, findings: &mut Findings) {
     let path = "/sys/kernel/mm/transparent_hugepage/enabled";
     match machine.text(path) {
         Some(choice) if choice.contains("[always]") => findings.bad(
@@ -135,12 +142,15 @@ fn pages(machine: &Machine, dpdk_possible: bool, findings: &mut Findings) {
         ),
         None => {}
     }
+}
+
+fn huge_pages(machine: &Machine, is_open: bool, findings: &mut Findings) {
     let memory = machine.text("/proc/meminfo");
     match memory
         .as_deref()
         .and_then(|text| value_of(text, "HugePages_Total"))
     {
-        Some("0") if !dpdk_possible => {}
+        Some("0") if !is_open => {}
         Some("0") => findings.bad(
             Code::NoHugePages,
             "no huge pages are set aside",
@@ -152,9 +162,9 @@ fn pages(machine: &Machine, dpdk_possible: bool, findings: &mut Findings) {
     }
 }
 
-fn iommu(machine: &Machine, uplink: Option<&Uplink>, dpdk_possible: bool, findings: &mut Findings) {
+fn iommu(machine: &Machine, uplink: Option<&Uplink>, is_open: bool, findings: &mut Findings) {
     if machine.names("/sys/kernel/iommu_groups").is_empty() {
-        if !dpdk_possible {
+        if !is_open {
             return;
         }
         findings.bad(
@@ -184,10 +194,9 @@ fn iommu(machine: &Machine, uplink: Option<&Uplink>, dpdk_possible: bool, findin
     }
 }
 
-fn numa(machine: &Machine, uplink: Option<&Uplink>, cpu: Option<usize>, findings: &mut Findings) {
-    let device_node = uplink
-        .and_then(|uplink| uplink.ethtool.bus.as_deref())
-        .and_then(|bus| machine.number(&format!("/sys/bus/pci/devices/{bus}/numa_node")));
+fn numa(machine: &Machine, bus: Option<&str>, cpu: Option<usize>, findings: &mut Findings) {
+    let device_node =
+        bus.and_then(|bus| machine.number(&format!("/sys/bus/pci/devices/{bus}/numa_node")));
     let cpu_node = cpu.and_then(|cpu| {
         machine
             .names(&format!("/sys/devices/system/cpu/cpu{cpu}"))

@@ -12,6 +12,7 @@ mod core_time;
 mod cpu;
 mod daemon;
 mod device;
+mod dpdk;
 mod drops;
 mod interrupts;
 mod kernel;
@@ -192,15 +193,24 @@ pub fn examine(machine: &Machine, subject: &Subject) -> Report {
     let mut findings = Findings::default();
     let worker = processes::worker(machine, subject);
     let cpu = worker.cpu(subject);
-    let uplink = subject
-        .uplink()
+    let name = device::name(subject, &mut findings);
+    let uplink = name
+        .as_ref()
         .and_then(|name| device::find(machine, name, &mut findings));
     kernel::examine(machine, subject, &mut findings);
     device::examine(machine, subject, uplink.as_ref(), &mut findings);
+    dpdk::examine(machine, subject, name.as_ref(), &mut findings);
     pod::examine(machine, subject, uplink.as_ref(), &mut findings);
     clock::examine(machine, uplink.as_ref(), &mut findings);
     cpu::examine(machine, subject, &worker, &mut findings);
-    memory::examine(machine, subject, uplink.as_ref(), cpu, &mut findings);
+    memory::examine(
+        machine,
+        subject,
+        name.as_ref(),
+        uplink.as_ref(),
+        cpu,
+        &mut findings,
+    );
     daemon::examine(machine, subject, &mut findings);
     let denied = machine.denied();
     if denied.is_empty() {

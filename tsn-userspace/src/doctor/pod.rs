@@ -3,10 +3,11 @@
 use std::io;
 
 use tsn_common::STAMP_HEADER_BYTES;
-use tsn_port::{PodEnd, VethEnd, VhostUserEnd};
+use tsn_port::{PodEnd, VethEnd};
 use tsn_programs::{Device, Ethtool, Pinned};
 
 use super::device::{self, Uplink};
+use super::dpdk::socket;
 use super::{Code, DeviceKey, Findings, Machine, Subject};
 
 pub(super) fn examine(
@@ -31,7 +32,7 @@ pub(super) fn examine(
                         );
                     }
                     Some(PodEnd::VhostUser(end)) => {
-                        socket(machine, &status.pod.name, &end, true, findings)
+                        socket::of_served_pod(machine, &status.pod.name, &end, findings);
                     }
                     None => {}
                 }
@@ -43,59 +44,13 @@ pub(super) fn examine(
                 match pod.end() {
                     Some(PodEnd::Veth(end)) => not_yet_attached(machine, &pod.name, &end, findings),
                     Some(PodEnd::VhostUser(end)) => {
-                        socket(machine, &pod.name, &end, false, findings)
+                        socket::of_pod(machine, &pod.name, &end, findings);
                     }
                     None => {}
                 }
             }
         }
     }
-}
-
-/// Whether the other end of a vhost-user socket can come to it.
-fn socket(
-    machine: &Machine,
-    name: &str,
-    end: &VhostUserEnd,
-    is_attached: bool,
-    findings: &mut Findings,
-) {
-    let shown = end.socket.display();
-    // A daemon that listens makes the socket itself, in a directory that must be there.
-    let is_made = is_attached || end.peer_listens;
-    let needed = match end.socket.parent() {
-        Some(directory) if !is_made => directory,
-        _ => &end.socket,
-    };
-    match machine.look_for(&needed.to_string_lossy()) {
-        Some(false) => {}
-        Some(true) => {
-            let there = needed.display();
-            return findings.fine(Code::PodWaits, format!("pod {name}: {there} is there"));
-        }
-        None => return,
-    }
-    let (what, mend) = match (is_made, end.peer_listens) {
-        (false, _) => (
-            format!("the directory of its socket {shown} does not exist"),
-            format!("mkdir -p {}", needed.display()),
-        ),
-        (true, true) => (
-            format!("its socket {shown} does not exist"),
-            "start the virtual machine or program that listens there, or correct vhost-user in the configuration"
-                .to_owned(),
-        ),
-        (true, false) => (
-            format!("its socket {shown} has been removed"),
-            format!("take the pod out and add it again: DELETE and POST /v1/pods/{name}"),
-        ),
-    };
-    findings.bad(
-        Code::PodWaits,
-        format!("pod {name}: {what}"),
-        "the other end cannot connect, and no frame gets through",
-        mend,
-    );
 }
 
 fn inside(machine: &Machine, end: &VethEnd) -> io::Result<(Device, Ethtool)> {

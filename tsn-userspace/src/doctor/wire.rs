@@ -14,7 +14,7 @@ const ASSUMED_SPEED_MBPS: u32 = 1_000;
 const PAUSE_BYTES: u64 = 65_535 * 64;
 
 pub(super) fn examine(subject: &Subject, uplink: &Uplink, findings: &mut Findings) {
-    let set_mbps = set_speed_mbps(subject, uplink);
+    let set_mbps = set_speed_mbps(subject);
     speed(subject, uplink, set_mbps, findings);
     if uplink.is_virtual() {
         return;
@@ -68,8 +68,8 @@ fn is_configured(subject: &Subject) -> bool {
 }
 
 /// The speed that the gates reckon with, where it is known: the running daemon's, else the configured one.
-fn set_speed_mbps(subject: &Subject, uplink: &Uplink) -> Option<u32> {
-    if is_served(subject, uplink) {
+fn set_speed_mbps(subject: &Subject) -> Option<u32> {
+    if is_served(subject) {
         return Some(subject.answers()?.status.uplink.link_speed);
     }
     subject.configuration()?.uplinks.first()?.link_speed

@@ -273,9 +273,9 @@ pub const BREAKS: &[Break] = &[
     (
         |s| {
             s.write("/proc/meminfo", "HugePages_Total: 0\n");
-            s.answers().status.backend = "dpdk".to_owned();
+            s.silence(false);
         },
-        &[Code::NoHugePages],
+        &[Code::NoHugePages, Code::DaemonAbsent],
     ),
     (
         |s| {
@@ -289,9 +289,9 @@ pub const BREAKS: &[Break] = &[
     (
         |s| {
             std::fs::remove_dir_all(s.root.path().join("sys/kernel/iommu_groups")).unwrap();
-            s.answers().status.backend = "dpdk".to_owned();
+            s.silence(false);
         },
-        &[Code::NoIommu],
+        &[Code::NoIommu, Code::DaemonAbsent],
     ),
     (
         |s| {
@@ -349,7 +349,7 @@ pub const BREAKS: &[Break] = &[
             s.silence(false);
             s.write("/run/tsnd/other.sock", "");
         },
-        &[Code::PodWaits, Code::DaemonAbsent],
+        &[Code::SocketPeer, Code::DaemonAbsent],
     ),
     // There is no directory to make it in.
     (
@@ -357,7 +357,7 @@ pub const BREAKS: &[Break] = &[
             s.vhost_user(false);
             s.silence(false);
         },
-        &[Code::PodWaits, Code::DaemonAbsent],
+        &[Code::SocketDirectory, Code::DaemonAbsent],
     ),
     (
         |s| {

@@ -15,7 +15,7 @@ use tsn_programs::{Channels, Coalescing, Device, Ethtool, Pinned, PinnedProgram,
 use super::super::{
     Answers, ClockFacts, Daemon, DeviceKey, Kernel, Machine, Report, Subject, examine,
 };
-use super::files::FILES;
+use super::files::{DPDK_FILES, DPDK_LINKS, FILES};
 use crate::clock::ClockMonitor;
 use crate::config::{Configuration, Pod, VhostUser};
 use crate::control::api::{ClassStatus, GatesStatus, PodStatus, Status, UplinkStatus};
@@ -130,6 +130,20 @@ impl Scenario {
         scenario
     }
 
+    /// One in which all is well for an uplink that DPDK drives, before the daemon is started.
+    pub fn before_dpdk(uplink: &str) -> Self {
+        let mut scenario = Self::healthy();
+        scenario.silence(false);
+        scenario.configuration().uplinks[0].device = uplink.to_owned();
+        for (path, text) in DPDK_FILES {
+            scenario.write(path, text);
+        }
+        for (path, target) in DPDK_LINKS {
+            scenario.link(path, target);
+        }
+        scenario
+    }
+
     pub fn write(&self, path: &str, text: &str) {
         write(self.root.path(), path, text);
     }
@@ -155,6 +169,16 @@ impl Scenario {
                 write(root.path(), path, text);
             }
         });
+    }
+
+    /// A symbolic link, in the place of one that is there.
+    pub fn link(&self, path: &str, target: &str) {
+        let path = self.root.path().join(&path[1..]);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if path.is_symlink() {
+            std::fs::remove_file(&path).unwrap();
+        }
+        std::os::unix::fs::symlink(target, path).unwrap();
     }
 
     pub fn remove(&self, path: &str) {

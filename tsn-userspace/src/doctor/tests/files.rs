@@ -86,3 +86,49 @@ pub const FILES: &[(&str, &str)] = &[
          CONFIG_NO_HZ_FULL=y\nCONFIG_RCU_NOCB_CPU=y\nCONFIG_CPU_ISOLATION=y\n",
     ),
 ];
+
+/// What a machine has beside these for uplinks that DPDK drives: 0000:03:00.0, or a switch's socket.
+pub const DPDK_FILES: &[(&str, &str)] = &[
+    ("/sys/bus/pci/devices/0000:03:00.0/class", "0x020000\n"),
+    ("/sys/bus/pci/devices/0000:03:00.0/numa_node", "0\n"),
+    ("/sys/kernel/iommu_groups/7/devices/0000:03:00.0", ""),
+    ("/dev/vfio/7", ""),
+    (
+        "/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_virtio.so.23.0",
+        "",
+    ),
+    (
+        "/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_af_packet.so.23.0",
+        "",
+    ),
+    (
+        "/proc/net/unix",
+        "Num       RefCount Protocol Flags    Type St Inode Path\n\
+         00000000eba4ecc7: 00000002 00000000 00010000 0001 01  1141 /run/switch.sock\n\
+         00000000eba4ecc8: 00000003 00000000 00000000 0001 03  1142 /run/dead.sock\n",
+    ),
+    ("/run/switch.sock", ""),
+    ("/run/dead.sock", ""),
+    (
+        "/proc/net/route",
+        "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n\
+         eth0 00000000 010200C0 0003 0 0 0 00000000 0 0 0\n\
+         eth0 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n",
+    ),
+    (
+        "/proc/net/if_inet6",
+        "fe8000000000000000fc00fffe000001 04 40 20 80 eth2\nfd000000000000000000000000000002 04 40 00 82 eth3\n",
+    ),
+];
+
+/// Symbolic links of that machine.
+pub const DPDK_LINKS: &[(&str, &str)] = &[
+    (
+        "/sys/bus/pci/devices/0000:03:00.0/driver",
+        "../../../../bus/pci/drivers/vfio-pci",
+    ),
+    (
+        "/sys/bus/pci/devices/0000:03:00.0/iommu_group",
+        "../../../../kernel/iommu_groups/7",
+    ),
+];

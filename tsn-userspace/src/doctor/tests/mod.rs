@@ -3,6 +3,7 @@
 mod break_devices;
 mod breaks;
 mod core;
+mod dpdk;
 mod fake;
 mod files;
 
@@ -17,6 +18,7 @@ use super::options::KernelOptions;
 use super::{Code, Finding, Live, Machine, Report, Severity};
 use break_devices::DEVICE_BREAKS;
 use breaks::{BREAKS, Break};
+use dpdk::DPDK_BREAKS;
 use fake::Scenario;
 
 fn all_breaks() -> impl Iterator<Item = &'static Break> {
@@ -54,13 +56,17 @@ fn what_is_broken_is_found_and_nothing_else() {
         let report = scenario.examine();
         let expected: BTreeSet<Code> = expected.iter().copied().collect();
         assert_eq!(bad(&report), expected, "break {index}: {report:#?}");
-        for finding in &report.findings {
-            let fine = finding.severity == Severity::Ok;
-            assert!(fine || finding.severity == finding.code.severity());
-            // Who reads of a fault must read what it costs and what to do.
-            let says = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-            assert_eq!((says(&finding.why), says(&finding.mend)), (!fine, !fine));
-        }
+        assert_complete(&report);
+    }
+}
+
+/// Who reads of a fault must read what it costs and what to do.
+fn assert_complete(report: &Report) {
+    for finding in &report.findings {
+        let fine = finding.severity == Severity::Ok;
+        assert!(fine || finding.severity == finding.code.severity());
+        let says = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        assert_eq!((says(&finding.why), says(&finding.mend)), (!fine, !fine));
     }
 }
 
@@ -81,8 +87,11 @@ fn a_vhost_user_pod_needs_its_socket_and_no_device() {
 
 #[test]
 fn every_code_is_provoked() {
+    let of_dpdk = DPDK_BREAKS.iter().flat_map(|(_, _, codes)| codes.iter());
     let provoked: BTreeSet<Code> = all_breaks()
-        .flat_map(|(_, codes)| codes.iter().copied())
+        .flat_map(|(_, codes)| codes.iter())
+        .chain(of_dpdk)
+        .copied()
         .collect();
     let missing: Vec<&Code> = Code::ALL
         .iter()
