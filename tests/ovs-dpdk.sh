@@ -46,6 +46,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)/target/tools/openvswitch
 [ -x "$root/usr/sbin/ovsdb-server" ] || root=
 PATH=$root/usr/bin:$root/usr/sbin:$root/usr/lib/openvswitch-switch-dpdk:$PATH
 export OVS_RUNDIR=$directory OVS_LOGDIR=$directory OVS_DBDIR=$directory OVS_SYSCONFDIR=$directory
+export RUNTIME_DIRECTORY=$directory # where DPDK leaves a directory
 
 fail() {
     echo "ovs-dpdk.sh: $*" >&2
@@ -177,6 +178,7 @@ take_down() {
         ip netns delete "$namespace" 2>/dev/null || true
     done
     rm -f "$directory"/{conf.db,.conf.db.~lock~,db.sock,ovs-vswitchd.ctl,ovsdb-server.ctl,ready,run.pid}
+    rm -rf "$directory/dpdk"
 }
 
 run() {

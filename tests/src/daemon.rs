@@ -65,7 +65,7 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts it in a node's namespace with a configuration and waits until it says that it is ready. `options` come
-    /// after those that every daemon gets.
+    /// after those that every daemon gets; without `--backend` among them it is AF_XDP's.
     ///
     /// # Errors
     ///
@@ -101,13 +101,16 @@ impl Daemon {
         let _ = fs::remove_file(&notify_path); // of the start before
         let notify = NotifySocket::bind(notify_path)?;
         let mut command = node.command(binary("tsnd")?);
-        command.args(["--backend", "afxdp"]);
+        if !options.contains(&"--backend") {
+            command.args(["--backend", "afxdp"]);
+        }
         command.arg("--config").arg(&file);
         command.arg("--control").arg(control.socket());
         command.arg("--pin-dir").arg(home.pin_directory());
         command.arg("--state-dir").arg(&state);
         command.args(options);
         command.env("NOTIFY_SOCKET", notify.path());
+        command.env("RUNTIME_DIRECTORY", home.directory.path()); // where DPDK leaves a directory
         Ok(Self {
             process: Process::spawn("tsnd", command)?,
             control,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
 use crate::{namespace::Namespace, process::Process, scratch, wait::wait_for};
 
@@ -19,6 +20,7 @@ pub const BURST_FRAMES: u64 = 32;
 #[derive(Debug)]
 pub struct Testpmd {
     process: Process,
+    _runtime_directory: TempDir,
 }
 
 /// What it has counted of its port since it was started.
@@ -56,13 +58,18 @@ impl Testpmd {
         command.args(["--output=L", "dpdk-testpmd"]);
         // Both of its threads on the core that the worker under test does not have.
         command.args(["--lcores=(0,1)@0", "--no-huge", "-m", "128", "--no-pci"]);
-        command.arg(format!("--file-prefix={}", scratch::unique_name("testpmd")));
+        // DPDK leaves directories there.
+        let runtime_directory = scratch::directory("testpmd")?;
+        command.env("RUNTIME_DIRECTORY", runtime_directory.path());
         command.arg(format!("--vdev={device}"));
         command.args(["--", "--interactive", "--forward-mode=rxonly"]);
         command.args(["--total-num-mbufs=4096", "--no-flush-rx"]);
         command.args(options);
         let process = Process::interactive("testpmd", command)?;
-        Ok(Self { process })
+        Ok(Self {
+            process,
+            _runtime_directory: runtime_directory,
+        })
     }
 
     /// Waits until it takes commands.
