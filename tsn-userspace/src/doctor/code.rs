@@ -221,6 +221,12 @@ codes! {
         TransparentHugePages = "transparent-huge-pages" Note,
         /// No huge pages are set aside.
         NoHugePages = "no-huge-pages" Note,
+        /// There are too few free huge pages for an uplink that needs them.
+        HugePagesFew = "huge-pages-few" Error,
+        /// DPDK's memory will lie in ordinary pages.
+        OrdinaryPages = "ordinary-pages" Note,
+        /// The free huge pages are on another NUMA node than the uplink.
+        HugePagesRemote = "huge-pages-remote" Warning,
         /// The uplink's memory accesses are translated.
         IommuTranslates = "iommu-translates" Note,
         /// There is no IOMMU.

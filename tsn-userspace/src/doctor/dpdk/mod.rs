@@ -2,6 +2,7 @@
 
 mod drivers;
 mod interface;
+mod pages;
 mod pci;
 pub mod socket;
 
@@ -33,5 +34,6 @@ pub(super) fn examine(
     if !is_running {
         drivers::examine(machine, uplink, findings);
         socket::of_uplink(machine, uplink, findings);
+        pages::examine(machine, subject, uplink, findings);
     }
 }

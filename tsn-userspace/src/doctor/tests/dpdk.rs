@@ -9,6 +9,7 @@ use super::{assert_complete, bad, of};
 const PCI: &str = "0000:03:00.0";
 const CLIENT: &str = "net_virtio_user0,path=/run/switch.sock";
 const SERVER: &str = "net_virtio_user0,path=/run/tsnd.sock,server=1";
+const FREE_PAGES: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
 const DEVICE: &str = "/sys/bus/pci/devices/0000:03:00.0";
 
 /// An uplink, how the machine is broken for it, and which findings that brings beside the daemon's absence.
@@ -106,7 +107,7 @@ pub const DPDK_BREAKS: &[DpdkBreak] = &[
     (
         PCI,
         |s| s.write(&format!("{DEVICE}/numa_node"), "1\n"),
-        &[Code::NumaRemote],
+        &[Code::NumaRemote, Code::HugePagesRemote],
     ),
     (
         PCI,
@@ -138,6 +139,40 @@ pub const DPDK_BREAKS: &[DpdkBreak] = &[
         "net_virtio_user0,path=/run/none.sock,server=0",
         |_| {},
         &[Code::SocketPeer],
+    ),
+    // 16384 buffers of 2048 bytes take 37 MiB with what DPDK has beside each.
+    (PCI, |s| s.write(FREE_PAGES, "18\n"), &[Code::HugePagesFew]),
+    (
+        CLIENT,
+        |s| s.write(FREE_PAGES, "18\n"),
+        &[Code::OrdinaryPages],
+    ),
+    (PCI, |s| s.write(FREE_PAGES, "19\n"), &[]),
+    (
+        PCI,
+        |s| s.configuration().worker.frame_buffers = 1_048_576,
+        &[Code::HugePagesFew],
+    ),
+    (
+        CLIENT,
+        |s| {
+            s.write(FREE_PAGES, "0\n");
+            s.write(
+                "/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages",
+                "1\n",
+            );
+        },
+        &[],
+    ),
+    (
+        PCI,
+        |s| {
+            s.write(
+                "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages",
+                "18\n",
+            )
+        },
+        &[Code::HugePagesRemote],
     ),
 ];
 

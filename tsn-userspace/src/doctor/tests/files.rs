@@ -107,6 +107,14 @@ pub const DPDK_FILES: &[(&str, &str)] = &[
          00000000eba4ecc7: 00000002 00000000 00010000 0001 01  1141 /run/switch.sock\n\
          00000000eba4ecc8: 00000003 00000000 00000000 0001 03  1142 /run/dead.sock\n",
     ),
+    (
+        "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages",
+        "256\n",
+    ),
+    (
+        "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages",
+        "256\n",
+    ),
     ("/run/switch.sock", ""),
     ("/run/dead.sock", ""),
     (
