@@ -24,7 +24,7 @@ pub struct EalConfig {
 /// The initialised EAL: proof of it, and the way to devices and memory. It lasts as long as the process.
 #[derive(Debug, Clone, Copy)]
 pub struct Eal {
-    _initialised: (),
+    hugepages: bool,
 }
 
 static TRIED: AtomicBool = AtomicBool::new(false);
@@ -72,8 +72,29 @@ impl Eal {
         let result =
             DpdkReason::check(|| unsafe { sys::rte_eal_init(count, pointers.as_mut_ptr()) });
         match result {
-            Ok(_) => Ok(Self { _initialised: () }),
+            Ok(_) => Ok(Self { hugepages }),
             Err(reason) => Err(EalError::Init { arguments, reason }),
+        }
+    }
+}
+
+impl Eal {
+    /// Where its memory lies, for people.
+    pub fn memory(self) -> &'static str {
+        if self.hugepages {
+            "hugepages"
+        } else {
+            "ordinary pages"
+        }
+    }
+
+    /// Makes the calling thread known to DPDK, so that it keeps free frame buffers at hand for itself.
+    pub fn register_thread(self) {
+        if let Err(reason) = DpdkReason::check(|| {
+            // SAFETY: the EAL is initialised; a thread that is registered already stays so.
+            unsafe { sys::rte_thread_register() }
+        }) {
+            tracing::warn!(%reason, "DPDK does not take the worker's thread; its frame buffers cost more");
         }
     }
 }

@@ -1,58 +1,12 @@
 //! Why an operation failed, an enum for each kind of operation.
 
-use std::ffi::CStr;
-use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use dpdk_sys as sys;
+use tsn_programs::ProgramError;
 
-use crate::log;
-
-/// What DPDK says of a failure: the text of its error number, and the errors that it logged meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DpdkReason {
-    /// A positive `errno`, or one of DPDK's own numbers.
-    pub number: i32,
-    /// Messages of the operation, oldest first.
-    pub logged: Vec<String>,
-}
-
-impl DpdkReason {
-    /// Runs an operation that fails with its `errno` negated, or with -1 and the number in `rte_errno`.
-    pub(crate) fn check(operation: impl FnOnce() -> i32) -> Result<i32, Self> {
-        let (result, logged) = log::collect(operation);
-        let number = match result {
-            0.. => return Ok(result),
-            // SAFETY: reads a variable of the calling thread.
-            -1 => unsafe { sys::shim_errno() },
-            negated => -negated,
-        };
-        Err(Self { number, logged })
-    }
-
-    /// Runs an operation that fails with a null pointer and the number in `rte_errno`.
-    pub(crate) fn check_pointer<T>(
-        operation: impl FnOnce() -> *mut T,
-    ) -> Result<std::ptr::NonNull<T>, Self> {
-        let (result, logged) = log::collect(operation);
-        std::ptr::NonNull::new(result).ok_or_else(|| Self {
-            // SAFETY: reads a variable of the calling thread.
-            number: unsafe { sys::shim_errno() },
-            logged,
-        })
-    }
-}
-
-impl fmt::Display for DpdkReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // SAFETY: `rte_strerror` gives a string of the calling thread or a constant for every number.
-        let text = unsafe { CStr::from_ptr(sys::rte_strerror(self.number)) };
-        f.write_str(&text.to_string_lossy())?;
-        if !self.logged.is_empty() {
-            write!(f, " (DPDK says: {})", self.logged.join("; "))?;
-        }
-        Ok(())
-    }
-}
+use crate::{DpdkReason, XskError};
 
 /// Why the EAL could not be initialised.
 #[derive(Debug, thiserror::Error)]
@@ -137,5 +91,132 @@ pub enum PoolError {
         frame_bytes: u32,
         /// Why not.
         reason: DpdkReason,
+    },
+}
+
+/// Why a device could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// It has no name that a device can have.
+    #[error(transparent)]
+    Name(#[from] tsn_port::DeviceNameError),
+    /// An interface of the kernel is no device of DPDK.
+    #[error(
+        "{device} is an interface of the kernel; as a device of DPDK it is net_af_packet0,iface={device}"
+    )]
+    Interface {
+        /// The interface.
+        device: String,
+    },
+    /// This process has it already.
+    #[error("{device} is in use by this daemon already; give the virtual device another number")]
+    InUse {
+        /// The device.
+        device: String,
+    },
+    /// The machine has no such PCI device.
+    #[error("no PCI device {address} on this machine; see: lspci -D")]
+    NoSuchPci {
+        /// Its address.
+        address: String,
+    },
+    /// A driver of the kernel has the PCI device, or none.
+    #[error(
+        "PCI device {address} belongs to {driver} of the kernel; give it to user space: modprobe vfio-pci && \
+         dpdk-devbind.py --bind=vfio-pci {address}"
+    )]
+    KernelHasIt {
+        /// Its address.
+        address: String,
+        /// The kernel's driver.
+        driver: String,
+    },
+    /// DPDK cannot attach or make it.
+    #[error("DPDK cannot attach {device}: {reason}; check its driver's name and its arguments")]
+    Attach {
+        /// The device with its arguments.
+        device: String,
+        /// Why not.
+        reason: DpdkReason,
+    },
+    /// DPDK attached it, but it cannot be made to work.
+    #[error("DPDK cannot {what} of {device}: {reason}")]
+    Configure {
+        /// The device with its arguments.
+        device: String,
+        /// What was tried.
+        what: &'static str,
+        /// Why not.
+        reason: DpdkReason,
+    },
+}
+
+/// Why [`wake`](tsn_port::Port::wake) failed. The frames stay queued.
+#[derive(Debug, thiserror::Error)]
+pub enum WakeError {
+    /// The link is down, or nobody is at the other end.
+    #[error("the link of {device} is down; its frames wait until it is up again")]
+    LinkDown {
+        /// The device.
+        device: Arc<str>,
+    },
+    /// The device takes nothing.
+    #[error(
+        "{device} is up but has taken no frame for {stuck_ms} ms{}; check that its other end reads its queue, and that \
+         DPDK's memory is in few regions (hugepages of one size, or none)",
+        because(complaints)
+    )]
+    Stuck {
+        /// The device.
+        device: Arc<str>,
+        /// For how long.
+        stuck_ms: u64,
+        /// What DPDK complained of when the device started.
+        complaints: Arc<[String]>,
+    },
+}
+
+fn because(complaints: &[String]) -> String {
+    if complaints.is_empty() {
+        String::new()
+    } else {
+        format!(" (when it started, DPDK said: {})", complaints.join("; "))
+    }
+}
+
+/// Why an operation of the backend failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// The EAL.
+    #[error(transparent)]
+    Eal(#[from] EalError),
+    /// The frame buffers.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// A device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A pod's veth.
+    #[error(transparent)]
+    Xsk(#[from] XskError),
+    /// The kernel programs.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// The place of a vhost-user socket is taken.
+    #[error(
+        "cannot make the vhost-user socket {}: {source}; stop the program that listens there, or choose another path",
+        path.display()
+    )]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The pod is attached to this backend already.
+    #[error("pod {name:?} is attached already; detach it first")]
+    PodAttached {
+        /// The pod's name.
+        name: String,
     },
 }

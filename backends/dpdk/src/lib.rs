@@ -5,19 +5,27 @@
 //!
 //! Works with DPDK 22.11 and later. What DPDK logs reaches `tracing` under the target `dpdk`.
 
-#![allow(dead_code)] // what the ports will use
-
+mod backend;
 mod eal;
 mod error;
+mod ethdev;
 mod frame;
 mod hugepages;
 mod log;
 mod mempool;
+mod pods;
+mod port;
+mod reason;
+mod uplink;
 mod xsk;
 
+pub use backend::{DpdkBackend, DpdkConfig};
 pub use eal::{Eal, EalConfig};
-pub use error::{DpdkReason, EalError, PoolError};
+pub use error::{BackendError, DeviceError, EalError, PoolError, WakeError};
+pub use ethdev::{EthDevice, EthLink, EthOptions, EthPort};
 pub use frame::DpdkFrame;
 pub use hugepages::Hugepages;
 pub use mempool::{Mempool, PoolConfig, PoolLayout};
+pub use port::{DpdkPort, PortError};
+pub use reason::DpdkReason;
 pub use xsk::{XskError, XskWakeError};

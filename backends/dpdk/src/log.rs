@@ -27,6 +27,13 @@ pub(crate) fn collect<R>(operation: impl FnOnce() -> R) -> (R, Vec<String>) {
     (result, COLLECTED.take().unwrap_or_default())
 }
 
+/// Logs the errors of an operation that did not fail.
+pub(crate) fn tell_all(complaints: &[String]) {
+    for line in complaints {
+        tracing::warn!(target: "dpdk", "{line}");
+    }
+}
+
 /// Takes one message of DPDK.
 unsafe extern "C" fn write(text: *const libc::c_char, length: usize) {
     // SAFETY: the stream gives that many bytes, which live until we return.

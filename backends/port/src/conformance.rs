@@ -28,6 +28,17 @@ pub trait TestBed {
     /// Buffers of the pool that neither a port, a device nor a frame holds.
     fn free_buffers(&mut self) -> usize;
 
+    /// Buffers that the sender's driver may keep after their frames have left, until it needs the room. A leak of fewer
+    /// stays unseen by the suite.
+    fn kept_by_driver(&self) -> usize {
+        0
+    }
+
+    /// Buffers that must be free for a frame to be received: 0 where the receiver keeps some ready.
+    fn needed_to_receive(&self) -> usize {
+        0
+    }
+
     /// Frames that the medium between the ports has lost and counted since the bed was made.
     fn lost_on_the_way(&mut self) -> u64 {
         0
@@ -74,9 +85,10 @@ pub fn run<B: TestBed>(bed: &mut B) {
     for (name, check) in checks {
         let at_rest = traffic::settle(bed, name);
         check(bed);
-        let after = traffic::settle_to(bed, name, at_rest);
-        assert_eq!(
-            after, at_rest,
+        let kept = bed.kept_by_driver();
+        let after = traffic::settle_to(bed, name, at_rest.saturating_sub(kept));
+        assert!(
+            after.abs_diff(at_rest) <= kept,
             "{name}: buffers leaked: {at_rest} were free before, {after} after"
         );
     }

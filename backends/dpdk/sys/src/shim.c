@@ -9,6 +9,11 @@ int shim_errno(void)
 	return rte_errno;
 }
 
+void shim_clear_errno(void)
+{
+	rte_errno = 0;
+}
+
 static ssize_t log_write(void *cookie, const char *text, size_t length)
 {
 	void (*write)(const char *, size_t) = cookie;

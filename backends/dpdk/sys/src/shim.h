@@ -26,8 +26,14 @@ enum {
 	SHIM_LOG_INFO = RTE_LOG_INFO,
 };
 
+/* The flag of a device whose own events keep its link's state. */
+enum {
+	SHIM_DEV_LINK_EVENTS = RTE_ETH_DEV_INTR_LSC,
+};
+
 /* The calling thread's rte_errno: a positive errno value or one of DPDK's own. */
 int shim_errno(void);
+void shim_clear_errno(void);
 
 /*
  * Has the EAL and its drivers log to `write`, which gets whole messages. To be called before rte_eal_init().
@@ -39,7 +45,7 @@ int shim_log_to(void (*write)(const char *text, size_t length));
 uint16_t shim_rx_burst(uint16_t port, struct rte_mbuf **frames, uint16_t count);
 uint16_t shim_tx_burst(uint16_t port, struct rte_mbuf **frames, uint16_t count);
 
-/* Received frames that wait in queue 0, free transmit descriptors...: negative where the driver cannot tell. */
+/* Received frames that wait in queue 0; negative where the driver cannot tell. */
 int shim_rx_waiting(uint16_t port);
 
 /* Whether the link is up, and its speed in Mbit/s (UINT32_MAX if unknown); negative errno if the port is gone. */

@@ -1,0 +1,305 @@
+//! A [`Port`] over a device.
+
+use std::os::fd::RawFd;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dpdk_sys as sys;
+use sys::rte_mbuf;
+use tsn_port::{Capabilities, MacAddress, Port, PortCounters, PortLevels, checksum};
+
+use super::EthDevice;
+use crate::pods::vhost::PodFront;
+use crate::{DpdkFrame, Mempool, WakeError};
+
+/// Frames that wait for the next wake-up.
+const STAGE_SLOTS: usize = 64;
+/// Frames taken from the device by one look.
+const BURST: usize = 32;
+/// A device whose link is up and that takes nothing for so long is stuck. Receivers of a virtual device may be robbed of
+/// their processor for nearly as long.
+const STUCK_AFTER: Duration = Duration::from_millis(50);
+
+const SHORTEST_FRAME_BYTES: usize = 14;
+
+/// What a port does beside moving frames.
+#[derive(Debug, Default)]
+pub(crate) struct EthPortRole {
+    /// Whether arriving frames are taken at all.
+    pub receives: bool,
+    /// Whether a pod's checksum offload is to be made good.
+    pub completes_checksums: bool,
+    /// The one station at the other end.
+    pub station: Option<MacAddress>,
+    /// Takes stamps off the frames.
+    pub front: Option<Arc<PodFront>>,
+}
+
+/// Queue 0 of a device, each way.
+///
+/// Frames wait in the port until [`wake`](Port::wake), which gives them to the device by bursts. What the device took
+/// counts as `transmitted`, though some drivers give the buffers back only later.
+///
+/// Frames that were received and not taken, and those that wait, are freed with the port.
+#[derive(Debug)]
+pub struct EthPort {
+    device: Arc<EthDevice>,
+    name: Arc<str>,
+    pool: Mempool,
+    role: EthPortRole,
+    staged: [*mut rte_mbuf; STAGE_SLOTS],
+    staged_end: usize,
+    arrived: [*mut rte_mbuf; BURST],
+    arrived_next: usize,
+    arrived_end: usize,
+    receive_slots: u32,
+    max_frame_bytes: usize,
+    stuck_since: Option<Instant>,
+    counters: PortCounters,
+}
+
+// SAFETY: the pointers are to mbufs that the port owns; the device's queue is used by whoever has the port alone.
+unsafe impl Send for EthPort {}
+
+impl EthPort {
+    /// A port over a started device that receives from `pool`, without any role but to move frames.
+    pub fn new(device: EthDevice, pool: Mempool) -> Self {
+        let role = EthPortRole {
+            receives: true,
+            ..EthPortRole::default()
+        };
+        Self::with_role(Arc::new(device), pool, role)
+    }
+
+    pub(crate) fn with_role(device: Arc<EthDevice>, pool: Mempool, role: EthPortRole) -> Self {
+        Self {
+            name: device.name().name().into(),
+            max_frame_bytes: device.frame_bytes().min(pool.frame_bytes()) as usize,
+            receive_slots: if role.receives {
+                u32::from(device.receive_slots)
+            } else {
+                0
+            },
+            device,
+            pool,
+            role,
+            staged: [ptr::null_mut(); STAGE_SLOTS],
+            staged_end: 0,
+            arrived: [ptr::null_mut(); BURST],
+            arrived_next: 0,
+            arrived_end: 0,
+            stuck_since: None,
+            counters: PortCounters::default(),
+        }
+    }
+
+    /// The device.
+    pub fn device(&self) -> &EthDevice {
+        &self.device
+    }
+
+    /// Takes what has arrived at the device, as far as there is room. Whether anything waits then.
+    fn fill(&mut self) -> bool {
+        if self.arrived_next > 0 {
+            self.arrived
+                .copy_within(self.arrived_next..self.arrived_end, 0);
+            self.arrived_end -= self.arrived_next;
+            self.arrived_next = 0;
+        }
+        let room = &mut self.arrived[self.arrived_end..];
+        // SAFETY: the device is started, its queue is ours, and there is room for as many as it is told.
+        let count =
+            unsafe { sys::shim_rx_burst(self.device.port, room.as_mut_ptr(), room.len() as u16) };
+        self.arrived_end += usize::from(count);
+        self.arrived_end > 0
+    }
+
+    /// The frame in an mbuf that has just been received; `None` if it is not to be handed over.
+    fn frame(&mut self, mut mbuf: *mut rte_mbuf) -> Option<DpdkFrame> {
+        let mut look = sys::shim_frame::default();
+        // SAFETY: the mbuf is ours.
+        unsafe { sys::shim_mbuf_look(mbuf, &raw mut look) };
+        if look.vlan_stripped {
+            // SAFETY: as above. It fails without room in front of the frame, and then the tag is lost, and so the frame.
+            let restored = unsafe { sys::shim_mbuf_unstrip(&raw mut mbuf) } == 0;
+            // SAFETY: as above.
+            unsafe { sys::shim_mbuf_look(mbuf, &raw mut look) };
+            look.segments = if restored { look.segments } else { 0 };
+        }
+        let (Some(owned), Some(data)) = (NonNull::new(mbuf), NonNull::new(look.data)) else {
+            return None;
+        };
+        // SAFETY: the mbuf is ours; what it says of its data is true for one of one segment, and others are dropped.
+        let mut frame = unsafe { DpdkFrame::from_mbuf(owned, data, look.length) };
+        if look.segments != 1 {
+            self.counters.receive_no_buffer += 1; // it did not fit one
+            return None;
+        }
+        if let Some(front) = &self.role.front
+            && !front.take(&mut frame)
+        {
+            return None;
+        }
+        if self.role.completes_checksums {
+            checksum::complete(tsn_port::Frame::bytes_mut(&mut frame));
+        }
+        Some(frame)
+    }
+
+    /// Gives the device what waits, until it takes no more. Whether it took any.
+    fn burst(&mut self) -> bool {
+        let mut sent = 0;
+        while sent < self.staged_end {
+            let waiting = &mut self.staged[sent..self.staged_end];
+            // SAFETY: the device is started and its queue is ours; the mbufs are ours, and those that it takes no longer.
+            let count = unsafe {
+                sys::shim_tx_burst(self.device.port, waiting.as_mut_ptr(), waiting.len() as u16)
+            };
+            self.counters.wakes += 1;
+            if count == 0 {
+                break;
+            }
+            sent += usize::from(count);
+        }
+        self.staged.copy_within(sent..self.staged_end, 0);
+        self.staged_end -= sent;
+        self.counters.transmitted += sent as u64;
+        sent > 0
+    }
+
+    fn link_is_down(&self) -> bool {
+        self.device.link().is_some_and(|link| !link.up)
+    }
+
+    fn link_down(&self) -> WakeError {
+        WakeError::LinkDown {
+            device: Arc::clone(&self.name),
+        }
+    }
+}
+
+impl Port for EthPort {
+    type Frame = DpdkFrame;
+    type Error = WakeError;
+
+    fn receive(&mut self) -> Option<DpdkFrame> {
+        if !self.role.receives {
+            return None;
+        }
+        loop {
+            if self.arrived_next == self.arrived_end && !self.fill() {
+                return None;
+            }
+            let mbuf = self.arrived[self.arrived_next];
+            self.arrived_next += 1;
+            if let Some(frame) = self.frame(mbuf) {
+                self.counters.received += 1;
+                return Some(frame);
+            }
+        }
+    }
+
+    fn transmit(&mut self, frame: DpdkFrame) -> Result<(), DpdkFrame> {
+        let Some(slot) = self.staged.get_mut(self.staged_end) else {
+            self.counters.transmit_refused += 1;
+            return Err(frame);
+        };
+        *slot = frame.into_mbuf().as_ptr();
+        self.staged_end += 1;
+        self.counters.transmit_queued += 1;
+        Ok(())
+    }
+
+    fn wake(&mut self) -> Result<(), WakeError> {
+        if self.device.link_events && self.link_is_down() {
+            self.stuck_since = None;
+            return Err(self.link_down());
+        }
+        if self.staged_end == 0 || self.burst() {
+            self.stuck_since = None;
+            return Ok(());
+        }
+        let stuck_for = self.stuck_since.get_or_insert_with(Instant::now).elapsed();
+        if stuck_for < STUCK_AFTER {
+            return Ok(());
+        }
+        if self.link_is_down() {
+            return Err(self.link_down());
+        }
+        Err(WakeError::Stuck {
+            device: Arc::clone(&self.name),
+            stuck_ms: stuck_for.as_millis() as u64,
+            complaints: Arc::clone(&self.device.complaints),
+        })
+    }
+
+    /// Also `None` for less than an Ethernet header.
+    fn allocate(&mut self, length_bytes: usize) -> Option<DpdkFrame> {
+        let lengths = SHORTEST_FRAME_BYTES..=self.max_frame_bytes;
+        lengths
+            .contains(&length_bytes)
+            .then(|| self.pool.allocate(length_bytes))?
+    }
+
+    /// Drivers are polled.
+    fn readable(&self) -> Option<RawFd> {
+        None
+    }
+
+    fn counters(&self) -> PortCounters {
+        let drops = self.device.drops();
+        PortCounters {
+            receive_ring_full: drops.receive_ring_full,
+            transmit_dropped: drops.transmit,
+            ..self.counters
+        }
+    }
+
+    /// Takes arrived frames out of the device, since not all drivers can count them: where one cannot, at most 32 are
+    /// told of.
+    fn levels(&mut self) -> PortLevels {
+        if self.role.receives {
+            self.fill();
+        }
+        // SAFETY: the device is started.
+        let in_device = unsafe { sys::shim_rx_waiting(self.device.port) };
+        PortLevels {
+            transmit_used: self.staged_end as u32,
+            transmit_slots: STAGE_SLOTS as u32,
+            receive_waiting: if self.role.receives {
+                (self.arrived_end - self.arrived_next) as u32
+                    + u32::try_from(in_device).unwrap_or(0)
+            } else {
+                0
+            },
+            receive_slots: self.receive_slots,
+            free_buffers: self.pool.free_frames(),
+            buffers: self.pool.frames(),
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_frame_bytes: self.max_frame_bytes,
+            transmit_slots: STAGE_SLOTS,
+            zero_copy: true,
+            hardware_launch_time: false,
+            waits_for_wake: true,
+        }
+    }
+
+    fn station(&self) -> Option<MacAddress> {
+        self.role.station
+    }
+}
+
+impl Drop for EthPort {
+    fn drop(&mut self) {
+        let waiting = &self.arrived[self.arrived_next..self.arrived_end];
+        for &mbuf in self.staged[..self.staged_end].iter().chain(waiting) {
+            // SAFETY: the mbuf is ours.
+            unsafe { sys::shim_mbuf_free(mbuf) };
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The ports of pods.
+
+pub mod vhost;

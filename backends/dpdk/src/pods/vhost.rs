@@ -1,0 +1,129 @@
+//! Pods with a vhost-user socket: virtual machines and DPDK programs that have a virtio device.
+//!
+//! Each pod is a `net_vhost` device of its own, which comes and goes while the worker runs. The driver copies between the
+//! pod's memory and ours, since both are to live without the other.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tsn_port::{Frame, VhostUserEnd};
+
+use crate::ethdev::{EthOptions, EthPortRole};
+use crate::{BackendError, DpdkFrame, Eal, EthDevice, EthPort, Mempool};
+
+/// For how long the port of a pod that was detached may still be on its way back from the worker.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
+const CLOSING_PAUSE: Duration = Duration::from_millis(5);
+
+/// A pod that is attached.
+#[derive(Debug)]
+pub struct VhostPod {
+    device: Weak<EthDevice>,
+    front: Arc<PodFront>,
+}
+
+impl VhostPod {
+    /// Makes the pod's device, and the port on it.
+    pub fn attach(
+        eal: Eal,
+        pool: Mempool,
+        end: &VhostUserEnd,
+        number: u32,
+    ) -> Result<(Self, EthPort), BackendError> {
+        let path = &end.socket;
+        if !end.peer_listens {
+            clear(path).map_err(|source| BackendError::Socket {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        // A frame that is longer than a buffer is dropped by the driver, and not cut in pieces.
+        let device = format!(
+            "net_vhost_tsnd{number},iface={},client={},queues=1,linear-buffer=1",
+            path.display(),
+            u8::from(end.peer_listens),
+        );
+        let options = EthOptions {
+            receive_slots: 0, // the other end's affair
+            promiscuous: false,
+        };
+        let device = device.parse().map_err(crate::DeviceError::from)?;
+        let device = Arc::new(EthDevice::open(eal, pool, &device, options)?);
+        let front = Arc::new(PodFront::new(end.stamp_secret));
+        let pod = Self {
+            device: Arc::downgrade(&device),
+            front: Arc::clone(&front),
+        };
+        let role = EthPortRole {
+            receives: true,
+            completes_checksums: true,
+            station: Some(end.address),
+            front: Some(front),
+        };
+        Ok((pod, EthPort::with_role(device, pool, role)))
+    }
+
+    /// Whether its port exists.
+    pub fn is_open(&self) -> bool {
+        self.device.strong_count() > 0
+    }
+
+    /// Frames with a genuine stamp, and with a forged one.
+    pub fn stamps(&self) -> (u64, u64) {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (load(&self.front.genuine), load(&self.front.forged))
+    }
+}
+
+/// What is at the front of a pod's frames, where no kernel program has looked.
+#[derive(Debug)]
+pub(crate) struct PodFront {
+    secret: Option<u64>,
+    genuine: AtomicU64,
+    forged: AtomicU64,
+}
+
+impl PodFront {
+    fn new(random: Option<u64>) -> Self {
+        Self {
+            secret: random.map(tsn_common::StampHeader::secret),
+            genuine: AtomicU64::new(0),
+            forged: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes the stamp off a frame, and counts it. False for a forged one.
+    pub fn take(&self, frame: &mut DpdkFrame) -> bool {
+        let length = frame.bytes().len();
+        if !frame.take_stamp(self.secret) {
+            self.forged.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        if frame.bytes().len() < length {
+            self.genuine.fetch_add(1, Ordering::Relaxed);
+        }
+        true
+    }
+}
+
+/// Removes a socket that a killed daemon left behind. Waits for one whose port is just being closed.
+fn clear(path: &Path) -> io::Result<()> {
+    let start = Instant::now();
+    loop {
+        match UnixStream::connect(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                return std::fs::remove_file(path);
+            }
+            Err(error) => return Err(error),
+            Ok(_) if start.elapsed() >= CLOSING_PATIENCE => {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
+            Ok(_) => std::thread::sleep(CLOSING_PAUSE),
+        }
+    }
+}

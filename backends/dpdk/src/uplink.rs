@@ -1,0 +1,110 @@
+//! The device that frames leave by.
+
+use std::sync::{Arc, Weak};
+
+use tsn_port::{DeviceKind, DeviceName, Link};
+use tsn_programs::Device;
+
+use crate::ethdev::{EthOptions, EthPortRole};
+use crate::{BackendError, DeviceError, Eal, EthDevice, EthPort, Mempool};
+
+/// Descriptors of the receive queue of an uplink.
+const RECEIVE_SLOTS: u16 = 512;
+/// Bytes that a slot of a packet socket's ring has beside the MTU: its header, an Ethernet header and two VLAN tags.
+const SLOT_HEADER_BYTES: u32 = 128;
+/// Drivers whose device is an interface that the kernel goes on using, and whose link the kernel tells.
+const OF_THE_KERNEL: [&str; 2] = ["net_af_packet", "net_af_xdp"];
+
+/// An open uplink; its port has the device.
+#[derive(Debug)]
+pub struct Uplink {
+    device: Weak<EthDevice>,
+}
+
+impl Uplink {
+    /// Opens a device of DPDK, which the worker receives from too, or a packet socket on an interface of the kernel,
+    /// which then goes on receiving itself.
+    pub fn open(
+        eal: Eal,
+        pool: Mempool,
+        name: &DeviceName,
+        number: u32,
+    ) -> Result<(Self, EthPort), BackendError> {
+        let of_interface = name.kind() == DeviceKind::Interface;
+        let device = if of_interface {
+            packet_socket(name.name(), number)?
+        } else {
+            name.clone()
+        };
+        let options = EthOptions {
+            receive_slots: RECEIVE_SLOTS,
+            promiscuous: !of_interface,
+        };
+        let device = Arc::new(EthDevice::open(eal, pool, &device, options)?);
+        let uplink = Self {
+            device: Arc::downgrade(&device),
+        };
+        let role = EthPortRole {
+            receives: !of_interface,
+            ..EthPortRole::default()
+        };
+        Ok((uplink, EthPort::with_role(device, pool, role)))
+    }
+
+    /// Whether frames can leave.
+    pub fn link(&self) -> Link {
+        let Some(device) = self.device.upgrade() else {
+            return Link::Gone;
+        };
+        if let Some(index) = device.interface_index()
+            && OF_THE_KERNEL.contains(&device.driver())
+        {
+            return Device::link(index);
+        }
+        match device.link() {
+            Some(link) if link.up => Link::Up {
+                speed_mbps: link.speed_mbps,
+            },
+            Some(_) => Link::Down,
+            None => Link::Gone,
+        }
+    }
+
+    /// What the device counts.
+    pub fn counters(&self) -> Vec<(String, u64)> {
+        self.device
+            .upgrade()
+            .map_or_else(Vec::new, |device| device.statistics())
+    }
+
+    /// Driver and place.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let Some(device) = self.device.upgrade() else {
+            return Vec::new();
+        };
+        let node = device
+            .numa_node()
+            .map_or_else(|| "any".to_owned(), |node| node.to_string());
+        vec![
+            ("driver", device.driver().to_owned()),
+            ("device", device.name().to_string()),
+            ("address", device.address().to_string()),
+            ("numa-node", node),
+            ("hardware-launch-time", "no".to_owned()),
+        ]
+    }
+}
+
+/// The virtual device that sends by an interface. Its ring of received frames is never read: the kernel drops there
+/// what it has handled itself.
+fn packet_socket(interface: &str, number: u32) -> Result<DeviceName, BackendError> {
+    let mtu_bytes = Device::by_name(interface)?.mtu;
+    let slot_bytes = (mtu_bytes + SLOT_HEADER_BYTES)
+        .next_power_of_two()
+        .max(2048);
+    let block_bytes = slot_bytes.max(4096);
+    let text = format!(
+        "net_af_packet_tsnd{number},iface={interface},qdisc_bypass=1,framesz={slot_bytes},blocksz={block_bytes}"
+    );
+    Ok(text.parse().map_err(DeviceError::from)?)
+}
