@@ -213,6 +213,18 @@ pub enum BackendError {
         /// Why not.
         source: io::Error,
     },
+    /// Nobody uses the uplink's socket.
+    #[error(
+        "nobody has connected to {} in {waited_s} s; start the switch and let it connect there (Open vSwitch: a port of \
+         type dpdkvhostuserclient with this vhost-server-path)",
+        path.display()
+    )]
+    NoPeer {
+        /// The socket.
+        path: PathBuf,
+        /// For how long it was there.
+        waited_s: u64,
+    },
     /// The pod is attached to this backend already.
     #[error("pod {name:?} is attached already; detach it first")]
     PodAttached {

@@ -16,6 +16,7 @@ mod mempool;
 mod pods;
 mod port;
 mod reason;
+mod socket;
 mod uplink;
 mod xsk;
 

@@ -1,15 +1,19 @@
 //! The device that frames leave by.
 
+use std::path::Path;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tsn_port::{DeviceKind, DeviceName, Link};
 use tsn_programs::Device;
 
 use crate::ethdev::{EthOptions, EthPortRole};
-use crate::{BackendError, DeviceError, Eal, EthDevice, EthPort, Mempool};
+use crate::{BackendError, DeviceError, Eal, EthDevice, EthPort, Mempool, socket};
 
 /// Descriptors of the receive queue of an uplink.
 const RECEIVE_SLOTS: u16 = 512;
+/// For how long a switch that is to connect may be away when the daemon starts.
+const PEER_PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes that a slot of a packet socket's ring has beside the MTU: its header, an Ethernet header and two VLAN tags.
 const SLOT_HEADER_BYTES: u32 = 128;
 /// Drivers whose device is an interface that the kernel goes on using, and whose link the kernel tells.
@@ -36,6 +40,13 @@ impl Uplink {
         } else {
             name.clone()
         };
+        if device.driver() == Some("net_virtio_user")
+            && device.argument("server") == Some("1")
+            && let Some(path) = device.argument("path")
+        {
+            tracing::info!(%path, "waiting for the switch to connect");
+            socket::wait_for_peer(Path::new(path), PEER_PATIENCE)?;
+        }
         let options = EthOptions {
             receive_slots: RECEIVE_SLOTS,
             promiscuous: !of_interface,

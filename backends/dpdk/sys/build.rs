@@ -32,8 +32,7 @@ const ALLOWED_CONSTANTS: &str =
     "SHIM_.*|RTE_(PKTMBUF_HEADROOM|MAX_ETHPORTS|ETH_NAME_MAX_LEN|VERSION_MAJOR)";
 
 /// Types whose fields only the shim touches: packed, aligned and full of unions in ways that change between releases.
-const OPAQUE_TYPES: &str =
-    "rte_(mbuf|mempool|eth_link|device|eth_switch_info|ether_hdr|arp_.*)";
+const OPAQUE_TYPES: &str = "rte_(mbuf|mempool|eth_link|device|eth_switch_info|ether_hdr|arp_.*)";
 
 fn main() {
     println!("cargo::rerun-if-changed=src/shim.c");

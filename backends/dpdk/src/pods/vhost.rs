@@ -3,21 +3,13 @@
 //! Each pod is a `net_vhost` device of its own, which comes and goes while the worker runs. The driver copies between the
 //! pod's memory and ours, since both are to live without the other.
 
-use std::io;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
 
 use tsn_port::{Frame, VhostUserEnd};
 
 use crate::ethdev::{EthOptions, EthPortRole};
-use crate::{BackendError, DpdkFrame, Eal, EthDevice, EthPort, Mempool};
-
-/// For how long the port of a pod that was detached may still be on its way back from the worker.
-const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
-const CLOSING_PAUSE: Duration = Duration::from_millis(5);
+use crate::{BackendError, DpdkFrame, Eal, EthDevice, EthPort, Mempool, socket};
 
 /// A pod that is attached.
 #[derive(Debug)]
@@ -36,10 +28,7 @@ impl VhostPod {
     ) -> Result<(Self, EthPort), BackendError> {
         let path = &end.socket;
         if !end.peer_listens {
-            clear(path).map_err(|source| BackendError::Socket {
-                path: path.clone(),
-                source,
-            })?;
+            socket::clear(path)?;
         }
         // A frame that is longer than a buffer is dropped by the driver, and not cut in pieces.
         let device = format!(
@@ -107,23 +96,5 @@ impl PodFront {
             self.genuine.fetch_add(1, Ordering::Relaxed);
         }
         true
-    }
-}
-
-/// Removes a socket that a killed daemon left behind. Waits for one whose port is just being closed.
-fn clear(path: &Path) -> io::Result<()> {
-    let start = Instant::now();
-    loop {
-        match UnixStream::connect(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                return std::fs::remove_file(path);
-            }
-            Err(error) => return Err(error),
-            Ok(_) if start.elapsed() >= CLOSING_PATIENCE => {
-                return Err(io::ErrorKind::AddrInUse.into());
-            }
-            Ok(_) => std::thread::sleep(CLOSING_PAUSE),
-        }
     }
 }
