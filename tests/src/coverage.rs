@@ -95,6 +95,16 @@ pub const IN_PROCESS: &[&str] = &[
     // An AF_XDP port keeps no more buffers ready than its receive ring has slots.
     "tsnd_pod_dropped_frames_total{cause=\"receive_ring_full\"}",
     "tsnd_pod_ring_frames",
+    // No uplink of AF_XDP receives, and the kernel delivers to its pods.
+    "tsnd_delivery_copied_bytes_total",
+    "tsnd_pod_delivered_frames_total",
+    "tsnd_pod_delivery_dropped_frames_total{cause=\"device\"}",
+    "tsnd_pod_delivery_dropped_frames_total{cause=\"no_buffer\"}",
+    "tsnd_pod_delivery_dropped_frames_total{cause=\"pod_ring_full\"}",
+    "tsnd_pod_to_pods_frames_total",
+    "tsnd_uplink_received_frames_total{what=\"for_group\"}",
+    "tsnd_uplink_received_frames_total{what=\"for_pod\"}",
+    "tsnd_uplink_received_frames_total{what=\"no_station\"}",
     "tsnd_uplink_dropped_frames_total{cause=\"device\"}",
     "tsnd_uplink_dropped_frames_total{cause=\"transmit_ring_full\"}",
     // AF_XDP has none.

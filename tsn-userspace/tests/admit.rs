@@ -40,7 +40,8 @@ fn neither_header_nor_tag_is_part_of_the_sdu() {
         let frame = sender.frame(&bytes, Stamp::NONE).unwrap();
         assert!(sender.transmit(frame).is_ok());
         sender.wake().unwrap();
-        match place.receive(0, clocks, TaiTime::from_nanos(1)) {
+        let frame = place.take().unwrap();
+        match place.admit(frame, 0, clocks, TaiTime::from_nanos(1)) {
             Received::Arrival(arrival) => assert_eq!(
                 (arrival.length_bytes as usize, arrival.sdu_bytes),
                 (bytes.len(), sdu_bytes),

@@ -3,6 +3,8 @@
 
 #[path = "metrics/bench.rs"]
 mod bench;
+#[path = "metrics/delivery.rs"]
+mod delivery;
 #[path = "metrics/device.rs"]
 mod device;
 #[path = "metrics/documents.rs"]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tsn_core::{LinkSpeed, Nanoseconds, SchedulerParameters};
 use tsn_port::loopback::{self, LoopbackPort};
-use tsn_port::{Frame, Heartbeat, Port, Stamp, TimeBase};
+use tsn_port::{Frame, Heartbeat, MacAddress, Port, Stamp, TimeBase};
 use tsn_userspace::clock::tai_now;
 use tsn_userspace::config::{Configuration, PollMode, compile_pod, compile_uplink};
 use tsn_userspace::worker::capture::{CaptureFilter, CaptureRecord, capture};
@@ -85,6 +85,13 @@ const BOUND: Duration = Duration::from_secs(60);
 
 /// Probes for the lead: with a lead, frames without launch time share wake-ups.
 const PROBES: u32 = 8;
+/// At the other ends of two more pods' ports.
+const STATIONS: [MacAddress; 2] = [
+    MacAddress([2, 0, 0, 0, 0, 1]),
+    MacAddress([2, 0, 0, 0, 0, 2]),
+];
+const BROADCAST: [u8; 6] = [0xff; 6];
+
 /// Frames that the pod sends at once.
 const GROUP: u64 = 10;
 
@@ -123,6 +130,32 @@ fn exchange(pod: &mut LoopbackPort, wire: &mut LoopbackPort, frames: u64, timed:
             };
             assert_eq!(arrived.bytes(), bytes);
             assert_eq!(arrived.bytes().as_ptr(), address, "the payload has moved");
+        }
+    }
+}
+
+/// Sends frames to the stations from the wire and from one of them, for one and for all, and waits for each.
+fn deliver(wire: &mut LoopbackPort, stations: &mut [LoopbackPort; 2], rounds: u64) {
+    let start = Instant::now();
+    let send = |from: &mut LoopbackPort, to: [u8; 6]| {
+        let mut bytes = [0; 100];
+        bytes[..6].copy_from_slice(&to);
+        let frame = from.frame(&bytes, Stamp::NONE).expect("a free buffer");
+        from.transmit(frame).expect("a free slot");
+        from.wake().unwrap();
+    };
+    for _ in 0..rounds {
+        send(wire, STATIONS[0].0);
+        send(wire, BROADCAST);
+        send(&mut stations[1], STATIONS[0].0);
+        let [one, two] = stations;
+        for (at, frames) in [(one, 3), (two, 1)] {
+            for _ in 0..frames {
+                while at.receive().is_none() {
+                    assert!(start.elapsed() < BOUND, "a frame has not arrived");
+                    std::thread::yield_now();
+                }
+            }
         }
     }
 }
@@ -186,13 +219,26 @@ fn the_worker_neither_allocates_nor_copies() {
         assert!(wire.receive().is_some(), "a probe has not been sent");
     }
 
+    let mut stations = STATIONS.map(|station| {
+        let (port, far) = loopback::pair(64);
+        let (answer, added) = tokio::sync::oneshot::channel();
+        let port = PodPort::new(port.with_station(station), &pod, 64);
+        commands
+            .send(Command::AddPod(Box::new(port), answer))
+            .unwrap();
+        added.blocking_recv().unwrap().unwrap();
+        far
+    });
+
     exchange(&mut sender, &mut wire, WARM_UP, true);
     exchange(&mut sender, &mut wire, WARM_UP, false);
+    deliver(&mut wire, &mut stations, WARM_UP);
     let before = WORKER_CALLS.load(Ordering::Relaxed);
     exchange(&mut sender, &mut wire, FRAMES, true);
     exchange(&mut sender, &mut wire, FRAMES, false);
+    deliver(&mut wire, &mut stations, FRAMES);
     let calls = WORKER_CALLS.load(Ordering::Relaxed) - before;
-    assert_eq!(calls, 0, "calls of the allocator for {} frames", 2 * FRAMES);
+    assert_eq!(calls, 0, "calls of the allocator for {} frames", 5 * FRAMES);
 
     let (tap, mut reader) = capture(EVERYTHING, 64);
     commands.send(Command::Capture(Some(tap))).unwrap();

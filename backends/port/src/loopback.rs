@@ -40,6 +40,7 @@ pub fn pair(slots: usize) -> (LoopbackPort, LoopbackPort) {
         queued: VecDeque::with_capacity(slots),
         slots,
         counters: PortCounters::default(),
+        station: None,
     };
     (port(&to_first, &to_second), port(&to_second, &to_first))
 }
@@ -130,9 +131,18 @@ pub struct LoopbackPort {
     queued: VecDeque<LoopbackFrame>,
     slots: usize,
     counters: PortCounters,
+    station: Option<MacAddress>,
 }
 
 impl LoopbackPort {
+    /// The same port, with this station at its other end.
+    pub fn with_station(self, station: MacAddress) -> Self {
+        Self {
+            station: Some(station),
+            ..self
+        }
+    }
+
     /// A frame of the pair's pool with a copy of `bytes`, to be transmitted on either port; the other receives it
     /// with its stamp. `None` without a free buffer, or if `bytes` is longer than [`BUFFER_BYTES`].
     pub fn frame(&self, bytes: &[u8], stamp: Stamp) -> Option<LoopbackFrame> {
@@ -214,6 +224,6 @@ impl Port for LoopbackPort {
     }
 
     fn station(&self) -> Option<MacAddress> {
-        None
+        self.station
     }
 }

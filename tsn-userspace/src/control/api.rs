@@ -74,6 +74,11 @@ pub struct UplinkStatus {
     pub wakes: u64,
     /// Payload bytes copied between receive and transmit.
     pub copied_bytes: u64,
+    /// Frames that arrived at the uplink and that the worker took, by whom they were for: `for_pod`, `for_group`, or
+    /// `no_station`, which were dropped. Always 0 where the kernel receives.
+    pub received: BTreeMap<String, u64>,
+    /// Bytes of the copies that were made for frames for a group, also of those that pods sent.
+    pub delivery_copied_bytes: u64,
     /// Frames in the transmit ring that the device has not taken yet.
     pub transmit_ring_used: u32,
     /// Slots of the transmit ring.
@@ -147,9 +152,16 @@ pub struct PodStatus {
     pub attached: bool,
     /// Why not; the daemon tries again every second.
     pub waits_for: Option<String>,
-    /// Frames received from the pod. All of them are in the streams' `received`, or in the drops `unmatched`,
-    /// `launch_time_too_far` or `launch_time_wrong_clock`.
+    /// Frames received from the pod. All of them are in the streams' `received`, in `to_pods`, or in the drops
+    /// `unmatched`, `launch_time_too_far` or `launch_time_wrong_clock`.
     pub received: u64,
+    /// Frames of the pod for another pod of the node, which were not scheduled.
+    pub to_pods: u64,
+    /// Frames that were delivered to the pod: from the uplink and from other pods. Always 0 where the kernel delivers.
+    pub delivered: u64,
+    /// Frames for the pod that were not delivered, by cause. Those of cause `device` were taken by its port, are in
+    /// `delivered` too, and were dropped there.
+    pub delivery_drops: BTreeMap<String, u64>,
     /// Frames of the pod in the queues.
     pub waiting: u32,
     /// Frames that arrived from the pod and that the worker has not taken yet.
@@ -256,6 +268,12 @@ impl UplinkStatus {
             transmitted: uplink.port.transmitted,
             wakes: uplink.port.wakes,
             copied_bytes: uplink.port.copied_bytes,
+            received: named([
+                ("for_pod", uplink.delivery.to_pod),
+                ("for_group", uplink.delivery.to_group),
+                ("no_station", uplink.delivery.no_station),
+            ]),
+            delivery_copied_bytes: uplink.delivery.copied_bytes,
             transmit_ring_used: uplink.levels.transmit_used,
             transmit_ring_slots: uplink.levels.transmit_slots,
             free_frame_buffers: uplink.levels.free_buffers,
@@ -301,6 +319,13 @@ impl PodStatus {
             attached: snapshot.is_some(),
             waits_for,
             received: counters.port.received,
+            to_pods: counters.delivery.to_pod,
+            delivered: counters.delivery.delivered,
+            delivery_drops: named([
+                ("pod_ring_full", counters.delivery.ring_full),
+                ("no_buffer", counters.delivery.no_buffer),
+                ("device", counters.port.transmit_dropped),
+            ]),
             waiting: counters.waiting,
             receive_ring_waiting: counters.levels.receive_waiting,
             receive_ring_slots: counters.levels.receive_slots,

@@ -55,6 +55,31 @@ pub(super) const FAMILIES: &[Family] = &[
             }
         },
     ),
+    pod(
+        "tsnd_pod_to_pods_frames",
+        Counter,
+        "Of the received ones, those for another pod of the node, which are not scheduled.",
+        |pod| pod.to_pods as f64,
+    ),
+    pod(
+        "tsnd_pod_delivered_frames",
+        Counter,
+        "Frames that the worker delivered to the pod.",
+        |pod| pod.delivered as f64,
+    ),
+    family(
+        "tsnd_pod_delivery_dropped_frames",
+        Counter,
+        &["pod", "cause"],
+        "Frames for the pod that were not delivered.",
+        |m, to| {
+            for status in &m.pods {
+                for (cause, frames) in &status.delivery_drops {
+                    to.put(&[&status.pod.name, cause], *frames as f64);
+                }
+            }
+        },
+    ),
     family(
         "tsnd_pod_kernel_frames",
         Counter,

@@ -45,6 +45,23 @@ pub(super) const FAMILIES: &[Family] = &[
         |status| status.uplink.transmitted as f64,
     ),
     family(
+        "tsnd_uplink_received_frames",
+        Counter,
+        &["what"],
+        "Frames that arrived at the uplink and that the worker took, by whom they were for.",
+        |m, to| {
+            for (what, frames) in &m.status.uplink.received {
+                to.put(&[what], *frames as f64);
+            }
+        },
+    ),
+    one(
+        "tsnd_delivery_copied_bytes",
+        Counter,
+        "Bytes of the copies that were made of frames for a group.",
+        |status| status.uplink.delivery_copied_bytes as f64,
+    ),
+    family(
         "tsnd_uplink_dropped_frames",
         Counter,
         &["cause"],

@@ -3,6 +3,7 @@
 
 use tokio::sync::oneshot;
 use tsn_core::{ConfigChange, GateStates, LinkSpeed, Schedule};
+use tsn_port::MacAddress;
 
 use super::capture::CaptureTap;
 use super::pod::PodPort;
@@ -14,6 +15,11 @@ pub enum Refusal {
     /// All places are taken.
     #[error("the worker has {0} pods, which is its limit; remove one")]
     NoPlace(usize),
+    /// Another pod is at its address.
+    #[error(
+        "the address {0} belongs to a pod that is served already; give each virtio device an address of its own"
+    )]
+    StationTaken(MacAddress),
     /// No such place.
     #[error("the worker has no pod at place {0}")]
     NoPod(usize),

@@ -3,17 +3,24 @@
 //! In the steady state it takes no lock, allocates nothing, copies no payload and makes no system call but the
 //! uplink's wake-up (and, in adaptive mode, its own sleep).
 
+#[cfg(test)]
+mod bed;
 mod burst;
 pub mod capture;
 pub mod command;
+pub mod deliver;
+#[cfg(test)]
+mod deliver_tests;
 pub mod histogram;
 pub mod lead;
 mod obey;
 pub mod pod;
 mod quantile;
+mod receive;
 pub mod sleep;
 pub mod snapshot;
 pub mod stall;
+mod stations;
 pub mod thread;
 mod transmit;
 pub mod worst;
@@ -29,8 +36,9 @@ use crate::config::{CompiledGates, PollMode};
 use burst::Burst;
 use capture::CaptureTap;
 use command::{ClockAction, Command, Retired};
+use deliver::Delivery;
 use lead::Lead;
-use pod::{ClockRelation, Held, PodPlace, Received, untag};
+use pod::{ClockRelation, Held, PodPlace};
 use sleep::Sleeper;
 use snapshot::UplinkSnapshot;
 use stall::StallLog;
@@ -109,6 +117,7 @@ pub struct Worker<P: Port> {
     stalls: StallLog,
     capture: Option<CaptureTap>,
     places: Vec<PodPlace<P>>,
+    delivery: Delivery<P::Frame>,
     next_place: usize,
     clocks: ClockRelation,
     clocks_read_at: TaiTime,
@@ -138,6 +147,7 @@ impl<P: Port> Worker<P> {
         let mut uplink = parts.uplink;
         let probes = if parts.carrier { parts.lead_probes } else { 0 };
         let lead = Lead::measure(&mut uplink, probes);
+        let receives = uplink.levels().receive_slots > 0;
         let now = tai_now();
         let mut scheduler = Scheduler::new(parts.scheduler);
         scheduler.set_gate_margins(margins(lead, parts.stall_threshold));
@@ -165,6 +175,7 @@ impl<P: Port> Worker<P> {
             stalls: StallLog::new(parts.stall_threshold, lead.get()),
             capture: None,
             places: Vec::with_capacity(MAX_PLACES),
+            delivery: Delivery::new(receives, MAX_PLACES),
             next_place: 0,
             clocks: ClockRelation {
                 tai_minus_monotonic_ns: tai_minus_monotonic_ns(),
@@ -311,49 +322,6 @@ impl<P: Port> Worker<P> {
         next.map(|next| next - self.lead.get())
     }
 
-    /// Takes frames from the pods in turn, and queues them. How many frames came.
-    fn receive(&mut self, now: TaiTime) -> usize {
-        if now - self.clocks_read_at >= CLOCK_RELATION_AGE {
-            self.clocks.tai_minus_monotonic_ns = tai_minus_monotonic_ns();
-            self.clocks_read_at = now;
-        }
-        let mut frames = 0;
-        for _ in 0..self.places.len() {
-            let index = self.next_place;
-            self.next_place = if index + 1 == self.places.len() {
-                0
-            } else {
-                index + 1
-            };
-            for _ in 0..RECEIVE_BURST_PER_POD {
-                if !self.receive_from(index, now) {
-                    break;
-                }
-                frames += 1;
-            }
-            if frames >= RECEIVE_BURST {
-                break;
-            }
-        }
-        frames
-    }
-
-    /// Takes one frame of a pod, and queues it. Whether there was one.
-    fn receive_from(&mut self, index: usize, now: TaiTime) -> bool {
-        match self.places[index].receive(index, self.clocks, now) {
-            Received::Nothing => false,
-            Received::Dropped => true,
-            Received::Arrival(arrival) => {
-                let (_, stream) = untag(arrival.stream);
-                let refused = self.scheduler.enqueue(self.on_wire(now), arrival).is_err();
-                if let (true, Some(pod)) = (refused, &mut self.places[index].pod) {
-                    pod.count_refused(stream);
-                }
-                true
-            }
-        }
-    }
-
     /// Nothing to do until `next`, a command, or a frame: sleeps if that is worth it.
     fn rest(&mut self, now: TaiTime, next: Option<TaiTime>) {
         if let Some(schedule) = self.scheduler.take_retired() {
@@ -361,6 +329,7 @@ impl<P: Port> Worker<P> {
         }
         // Takes back the buffers of what has left, and tries what a link that was down still holds.
         self.uplink_state.up = self.uplink.wake().is_ok();
+        self.wake_idle_pod();
         if self.poll_mode == PollMode::Busy {
             std::hint::spin_loop();
             return;

@@ -66,6 +66,12 @@ impl<P: Port> Worker<P> {
             self.retire(Retired::Pod(pod));
             return Err(Refusal::NoPlace(MAX_PLACES));
         }
+        if let Some(station) = pod.port().station()
+            && !self.delivery.stations.insert(station, index)
+        {
+            self.retire(Retired::Pod(pod));
+            return Err(Refusal::StationTaken(station));
+        }
         if free.is_some() {
             self.places[index] = PodPlace::new(pod);
         } else {
@@ -80,8 +86,9 @@ impl<P: Port> Worker<P> {
             return Err(Refusal::NoPod(index));
         }
         // What had arrived before the kernel programs were detached is not lost.
-        while self.receive_from(index, now) {}
+        self.receive_rest(index, now);
         let pod = self.places[index].pod.take().ok_or(Refusal::NoPod(index))?;
+        self.delivery.stations.remove(index);
         self.watch();
         self.retire(Retired::Pod(pod));
         Ok(())
@@ -94,8 +101,7 @@ impl<P: Port> Worker<P> {
 
     /// Lets arriving frames end the worker's sleep, as far as their ports can.
     pub(super) fn watch(&mut self) {
-        let uplink_receives = self.uplink.levels().receive_slots > 0;
-        let uplink = uplink_receives.then(|| self.uplink.readable());
+        let uplink = self.delivery.from_uplink.then(|| self.uplink.readable());
         let pods = self.places.iter().filter_map(|place| place.pod.as_ref());
         let ports = || {
             let pods = pods.clone().map(|pod| pod.port().readable());
@@ -148,6 +154,7 @@ impl<P: Port> Worker<P> {
             port: self.uplink.counters(),
             levels: self.uplink.levels(),
             up: self.carrier && self.uplink_state.up,
+            delivery: self.delivery.counters(),
             ..self.uplink_state
         };
         snapshot.stalls = self.stalls.totals();
@@ -166,11 +173,13 @@ impl<P: Port> Worker<P> {
                 let pod = place.pod.as_mut()?;
                 let levels = pod.levels();
                 let (port, drops, streams) = pod.counters();
+                let delivery = pod.delivery();
                 let mut copy = PodSnapshot {
                     place: index as u32,
                     port,
                     levels,
                     drops,
+                    delivery,
                     waiting,
                     ..PodSnapshot::default()
                 };

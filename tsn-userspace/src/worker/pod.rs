@@ -57,6 +57,19 @@ impl PodDrops {
     }
 }
 
+/// What the worker counts of the frames that it brings to a pod, or from it to another one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PodDelivery {
+    /// Frames for the pod that its port took.
+    pub delivered: u64,
+    /// Frames for the pod that were dropped since the transmit ring of its port was full: its end takes too little.
+    pub ring_full: u64,
+    /// Frames for the pod and others that were dropped for want of a buffer for the copy.
+    pub no_buffer: u64,
+    /// Frames of the pod for another pod of the node, which were delivered there or dropped, and not scheduled.
+    pub to_pod: u64,
+}
+
 /// What the worker counts for each stream of a pod.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StreamCounters {
@@ -104,6 +117,7 @@ pub struct PodPort<P> {
     treatments: Vec<Treatment>,
     frame_quota: u32,
     drops: PodDrops,
+    delivery: PodDelivery,
     streams: Vec<StreamCounters>,
     worst: Vec<WorstLastMinute>,
 }
@@ -158,6 +172,7 @@ impl<P: Port> PodPort<P> {
             treatments: pod.treatments.clone(),
             frame_quota,
             drops: PodDrops::default(),
+            delivery: PodDelivery::default(),
             streams: vec![StreamCounters::default(); pod.treatments.len()],
             worst: vec![WorstLastMinute::default(); pod.treatments.len()],
         }
@@ -186,6 +201,46 @@ impl<P: Port> PodPort<P> {
     /// How full the port's rings are.
     pub fn levels(&mut self) -> PortLevels {
         self.port.levels()
+    }
+
+    /// A frame for this pod: into its port, to be sent by the next wake-up, or dropped and counted.
+    pub fn deliver(&mut self, frame: P::Frame) {
+        match self.port.transmit(frame) {
+            Ok(()) => self.delivery.delivered += 1,
+            Err(_) => self.delivery.ring_full += 1,
+        }
+    }
+
+    /// The same with a copy of a frame that others get too. How many bytes were copied.
+    pub fn deliver_copy(&mut self, frame: &P::Frame) -> u64 {
+        let bytes = frame.bytes();
+        let Some(mut copy) = self.port.allocate(bytes.len()) else {
+            self.count_no_buffer();
+            return 0;
+        };
+        copy.bytes_mut().copy_from_slice(bytes);
+        self.deliver(copy);
+        bytes.len() as u64
+    }
+
+    /// A frame for this pod and others was not delivered for want of a buffer.
+    pub fn count_no_buffer(&mut self) {
+        self.delivery.no_buffer += 1;
+    }
+
+    /// A frame of this pod was for another one of the node.
+    pub fn count_to_pod(&mut self) {
+        self.delivery.to_pod += 1;
+    }
+
+    /// Lets the pod's end take what was delivered.
+    pub fn wake(&mut self) -> Result<(), P::Error> {
+        self.port.wake()
+    }
+
+    /// What was delivered to this pod, and from it to others.
+    pub fn delivery(&self) -> PodDelivery {
+        self.delivery
     }
 
     /// The scheduler refused a frame of this stream.
@@ -281,37 +336,23 @@ fn launch_time(stamp: Stamp, clocks: ClockRelation) -> Option<TaiTime> {
     }
 }
 
-/// What became of one look at a pod's port.
+/// What became of a frame of a pod.
 #[derive(Debug)]
 pub enum Received<F> {
-    /// Nothing waited.
-    Nothing,
-    /// A frame came and was dropped; its cause has been counted.
+    /// It was dropped; its cause has been counted.
     Dropped,
     /// A frame for the scheduler; its tag has the stream's number in the pod in the low byte.
     Arrival(Arrival<Held<F>>),
 }
 
 impl<P: Port> PodPlace<P> {
-    /// Takes the next frame of the pod for the scheduler; `index` is this place's number in the worker.
-    pub fn receive(
-        &mut self,
-        index: usize,
-        clocks: ClockRelation,
-        now: TaiTime,
-    ) -> Received<P::Frame> {
-        match self.take() {
-            Some(frame) => self.admit(frame, index, clocks, now),
-            None => Received::Nothing,
-        }
-    }
-
     /// Takes the next frame from the pod's port.
     pub fn take(&mut self) -> Option<P::Frame> {
         self.pod.as_mut()?.port.receive()
     }
 
-    /// Classifies a frame of the pod, and makes it wait within the pod's quota.
+    /// Classifies a frame of the pod for the scheduler, and makes it wait within the pod's quota; `index` is this place's
+    /// number in the worker.
     pub fn admit(
         &mut self,
         frame: P::Frame,
@@ -320,7 +361,7 @@ impl<P: Port> PodPlace<P> {
         now: TaiTime,
     ) -> Received<P::Frame> {
         let Some(pod) = &mut self.pod else {
-            return Received::Nothing;
+            return Received::Dropped;
         };
         let Some(classified) = pod.classify(&frame, clocks, now) else {
             return Received::Dropped;

@@ -6,7 +6,8 @@
 use tsn_core::{ClassCounters, GateStates, Nanoseconds, TaiTime};
 use tsn_port::{PortCounters, PortLevels};
 
-use super::pod::{PodDrops, StreamCounters};
+use super::deliver::DeliveryCounters;
+use super::pod::{PodDelivery, PodDrops, StreamCounters};
 use super::stall::{Stall, StallTotals};
 use tsn_common::MAX_RULES;
 
@@ -78,6 +79,8 @@ pub struct UplinkSnapshot {
     pub dropped_clock_lost: u64,
     /// Frames sent to measure the lead.
     pub lead_probes: u64,
+    /// What became of the frames that arrived.
+    pub delivery: DeliveryCounters,
 }
 
 /// A pod at one moment.
@@ -91,6 +94,8 @@ pub struct PodSnapshot {
     pub levels: PortLevels,
     /// Frames dropped before the scheduler.
     pub drops: PodDrops,
+    /// What was delivered to the pod, and from it to others.
+    pub delivery: PodDelivery,
     /// Frames in the queues.
     pub waiting: u32,
     /// The streams in the order of the configuration; unused ones are zero.

@@ -1,5 +1,6 @@
 //! A node whose uplink and pod are ports without a device.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex as StdMutex};
@@ -9,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tsn_port::fault::{FaultPort, Faults};
 use tsn_port::loopback::{self, LoopbackFrame, LoopbackPort};
-use tsn_port::{Backend, Heartbeat, Link, PodAttachment, Port, Stamp};
+use tsn_port::{Backend, Heartbeat, Link, PodAttachment, PodEnd, Port, Stamp};
 use tsn_tests::coverage::Seen;
 use tsn_userspace::config::Configuration;
 use tsn_userspace::control::metrics_server;
@@ -51,10 +52,10 @@ pub struct Device {
     pub entered_by: Option<String>,
 }
 
-/// One uplink and one pod.
+/// One uplink, and the pods of the configuration that are not attached.
 struct TestBackend {
     uplink: Option<TestPort>,
-    pod: Option<TestPort>,
+    pods: HashMap<String, TestPort>,
     device: Arc<StdMutex<Device>>,
 }
 
@@ -80,16 +81,16 @@ impl Backend for TestBackend {
         Ok(())
     }
 
-    fn attach_pod(&mut self, _: &PodAttachment) -> Result<TestPort, NoDevice> {
-        self.pod.take().ok_or(NoDevice)
+    fn attach_pod(&mut self, pod: &PodAttachment) -> Result<TestPort, NoDevice> {
+        self.pods.remove(&pod.name).ok_or(NoDevice)
     }
 
     fn detach_pod(&mut self, _: &str) -> Result<(), NoDevice> {
         Ok(())
     }
 
-    fn is_attached(&self, _: &str) -> bool {
-        self.pod.is_none()
+    fn is_attached(&self, name: &str) -> bool {
+        !self.pods.contains_key(name)
     }
 
     fn pod_counters(&self, _: &str) -> Vec<(&'static str, u64)> {
@@ -129,24 +130,30 @@ impl Backend for TestBackend {
     }
 }
 
-/// A node with its worker, the pod's end and the wire's end.
+/// A node with its worker, the pods' ends and the wire's end.
 pub struct Bench {
     runtime: tokio::runtime::Runtime,
     node: Arc<Mutex<Node<TestBackend>>>,
-    pod: LoopbackPort,
-    wire: LoopbackPort,
+    /// In the order of the configuration.
+    pub pods: Vec<LoopbackPort>,
+    /// What the uplink is connected to.
+    pub wire: LoopbackPort,
     device: Arc<StdMutex<Device>>,
 }
 
 impl Bench {
     /// With an uplink that does so much wrong.
     pub fn start(configuration: &str, uplink: Faults) -> Self {
+        Self::start_with(configuration, uplink, Faults::default())
+    }
+
+    /// And with pods that do.
+    pub fn start_with(configuration: &str, uplink: Faults, pods: Faults) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         let (uplink_port, wire) = loopback::pair(SLOTS);
-        let (pod_port, pod) = loopback::pair(SLOTS);
         let port =
             |inner, faults| -> TestPort { FaultPort::new(inner, faults, LoopbackFrame::duplicate) };
         let device = Arc::new(StdMutex::new(Device {
@@ -156,24 +163,34 @@ impl Bench {
             counters: Vec::new(),
             entered_by: None,
         }));
-        let backend = TestBackend {
+        let configuration = Configuration::from_yaml(configuration).unwrap();
+        let mut backend = TestBackend {
             uplink: Some(port(uplink_port, uplink)),
-            pod: Some(port(pod_port, Faults::default())),
+            pods: HashMap::new(),
             device: Arc::clone(&device),
         };
+        let mut far_ends = Vec::new();
+        for pod in &configuration.pods {
+            let (inner, far_end) = loopback::pair(SLOTS);
+            let inner = match pod.end() {
+                Some(PodEnd::VhostUser(end)) => inner.with_station(end.address),
+                _ => inner,
+            };
+            backend.pods.insert(pod.name.clone(), port(inner, pods));
+            far_ends.push(far_end);
+        }
         let options = NodeOptions {
             backend_name: "loopback",
             cpu: None,
             state_file: None,
         };
-        let configuration = Configuration::from_yaml(configuration).unwrap();
         let node = runtime
             .block_on(Node::start(configuration, backend, options))
             .unwrap();
         Self {
             runtime,
             node: Arc::new(Mutex::new(node)),
-            pod,
+            pods: far_ends,
             wire,
             device,
         }
@@ -238,12 +255,12 @@ impl Bench {
     fn send_burst(&mut self, ethertype: u16) {
         let mut bytes = [0; 60];
         bytes[12..14].copy_from_slice(&ethertype.to_be_bytes());
-        while let Some(frame) = self.pod.frame(&bytes, Stamp::NONE) {
-            if self.pod.transmit(frame).is_err() {
+        while let Some(frame) = self.pods[0].frame(&bytes, Stamp::NONE) {
+            if self.pods[0].transmit(frame).is_err() {
                 break;
             }
         }
-        let result: Result<(), Infallible> = self.pod.wake();
+        let result: Result<(), Infallible> = self.pods[0].wake();
         result.unwrap();
         while self.wire.receive().is_some() {}
     }

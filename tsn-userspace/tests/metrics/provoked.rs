@@ -10,6 +10,7 @@ use tsn_userspace::control::api::ClassStatus;
 use tsn_userspace::metrics::{Kind, encode, families};
 
 use super::bench::{Bench, CONFIGURATION};
+use super::delivery;
 
 /// Of the stream of class 5.
 const OURS: u16 = 0x88b6;
@@ -23,6 +24,19 @@ const REFUSED: &str = "tsnd_uplink_dropped_frames_total{cause=\"transmit_ring_fu
 const RING: &str = "tsnd_uplink_ring_frames";
 const DROPPED: &str = "tsnd_uplink_dropped_frames_total{cause=\"device\"}";
 const OVERRUN: &str = "tsnd_class_transmission_overruns_total";
+
+/// What only happens where the worker delivers to pods.
+const DELIVERY: [&str; 9] = [
+    "tsnd_delivery_copied_bytes_total",
+    "tsnd_pod_delivered_frames_total",
+    "tsnd_pod_delivery_dropped_frames_total{cause=\"device\"}",
+    "tsnd_pod_delivery_dropped_frames_total{cause=\"no_buffer\"}",
+    "tsnd_pod_delivery_dropped_frames_total{cause=\"pod_ring_full\"}",
+    "tsnd_pod_to_pods_frames_total",
+    "tsnd_uplink_received_frames_total{what=\"for_group\"}",
+    "tsnd_uplink_received_frames_total{what=\"for_pod\"}",
+    "tsnd_uplink_received_frames_total{what=\"no_station\"}",
+];
 
 /// A class of a scheduler that was emptied with a frame in it.
 fn flushed_class() -> ClassStatus {
@@ -79,6 +93,8 @@ fn what_is_not_provoked_end_to_end_is_provoked_here() {
     };
     let wanted = [DROPPED, OVERRUN];
     Bench::start(CONFIGURATION, losing_and_slow).send_until(OURS, &wanted, &mut seen);
+
+    delivery::provoke(&DELIVERY, &mut seen);
 
     let missing = seen.missing(IN_PROCESS);
     assert!(missing.is_empty(), "not provoked: {missing:?}");

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::Result;
+use tsn_port::PodEnd;
 use tsn_userspace::control::api::PodStatus;
 
 use crate::Context;
@@ -21,13 +22,9 @@ fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
             None => "attached".to_owned(),
             Some(reason) => format!("not attached: {reason}"),
         };
-        let end = status.pod.end().map(|end| end.to_string());
-        writeln!(
-            text,
-            "{} ({}): {state}",
-            status.pod.name,
-            end.unwrap_or_default()
-        )?;
+        let end = status.pod.end();
+        let shown = end.as_ref().map(ToString::to_string).unwrap_or_default();
+        writeln!(text, "{} ({shown}): {state}", status.pod.name)?;
         writeln!(
             text,
             "  received {}, waiting {}, dropped: {}",
@@ -35,7 +32,17 @@ fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
             status.waiting,
             listed(&status.drops)
         )?;
-        writeln!(text, "  kernel: {}", listed(&status.kernel))?;
+        if let Some(PodEnd::VhostUser(_)) = &end {
+            writeln!(
+                text,
+                "  delivered {}, sent to other pods {}, not delivered: {}",
+                status.delivered,
+                status.to_pods,
+                listed(&status.delivery_drops)
+            )?;
+        } else {
+            writeln!(text, "  kernel: {}", listed(&status.kernel))?;
+        }
         for (stream, selection) in status.streams.iter().zip(&status.pod.streams) {
             let errors = &stream.launch_errors;
             let mean_ns = errors

@@ -86,6 +86,9 @@ fn status_text(status: &Status) -> Result<String, std::fmt::Error> {
         )?;
     }
     writeln!(text, "uplink drops: {}", listed(&uplink.drops))?;
+    if uplink.received.values().any(|frames| *frames > 0) {
+        writeln!(text, "uplink received: {}", listed(&uplink.received))?;
+    }
     if !uplink.device_counters.is_empty() {
         writeln!(text, "device counts: {}", listed(&uplink.device_counters))?;
     }

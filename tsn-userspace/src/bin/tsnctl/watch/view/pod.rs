@@ -1,6 +1,7 @@
 //! One pod: what came from it, what became of it, and how exact a stream of it is.
 
 use ratatui::text::Line;
+use tsn_port::PodEnd;
 use tsn_userspace::worker::histogram::{BOUNDS_NS, LaunchErrors};
 
 use super::streams;
@@ -49,10 +50,13 @@ pub fn lines(
         .into_iter()
         .map(Line::from)
         .collect();
-    for (what, counters) in [
-        ("dropped", &status.drops),
-        ("kernel programs", &status.kernel),
-    ] {
+    let is_delivered_to = matches!(status.pod.end(), Some(PodEnd::VhostUser(_)));
+    let beside = if is_delivered_to {
+        ("not delivered", &status.delivery_drops)
+    } else {
+        ("kernel programs", &status.kernel)
+    };
+    for (what, counters) in [("dropped", &status.drops), beside] {
         let counted = named(counters);
         let first = format!("{what}: {}", counted.first().map_or("none", String::as_str));
         let rest = counted.iter().skip(1).cloned();
