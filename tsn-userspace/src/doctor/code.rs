@@ -115,8 +115,8 @@ codes! {
         DpdkDriverMissing = "dpdk-driver-missing" Error,
         /// A vhost-user socket cannot be made in its directory.
         SocketDirectory = "socket-directory" Error,
-        /// A file is where tsnd makes a vhost-user socket.
-        SocketLeft = "socket-left" Warning,
+        /// Somebody else listens where tsnd makes a vhost-user socket.
+        SocketTaken = "socket-taken" Error,
         /// Nobody listens at a vhost-user socket that tsnd connects to.
         SocketPeer = "socket-peer" Warning,
         /// A device is down or has no carrier.

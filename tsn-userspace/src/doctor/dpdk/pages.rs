@@ -6,8 +6,10 @@ use super::super::{Code, Findings, Machine, Subject};
 
 /// Sizes of huge pages in KiB, the smaller first: it can be had while the machine runs.
 const SIZES_KIB: [u64; 2] = [2_048, 1_048_576];
-/// What DPDK has beside each frame buffer: the mbuf, its headroom and the pool's header.
-const BESIDE_BUFFER_BYTES: u64 = 128 + 128 + 64;
+/// What the backend asks for beside each frame buffer, for mbuf, headroom and the pool's header.
+const BESIDE_BUFFER_BYTES: u64 = 512;
+/// What it asks for beside all of them.
+const OTHER_BYTES: u64 = 64 << 20;
 
 pub(super) fn examine(
     machine: &Machine,
@@ -18,7 +20,8 @@ pub(super) fn examine(
     let worker = subject.configuration().map(|known| known.worker.clone());
     let worker = worker.unwrap_or_default();
     let needed_bytes = u64::from(worker.frame_buffers)
-        * (u64::from(worker.frame_buffer_bytes) + BESIDE_BUFFER_BYTES);
+        * (u64::from(worker.frame_buffer_bytes) + BESIDE_BUFFER_BYTES)
+        + OTHER_BYTES;
     let needed_mib = needed_bytes.div_ceil(1 << 20);
     let all_nodes = "/sys/kernel/mm/hugepages";
     let fitting = SIZES_KIB
@@ -26,12 +29,12 @@ pub(super) fn examine(
         .find(|size_kib| has_free(machine, all_nodes, *size_kib, needed_bytes));
     let Some(size_kib) = fitting else {
         let what = format!(
-            "{} free, and the frame buffers take {needed_mib} MiB at least",
+            "{} free, and tsnd asks for {needed_mib} MiB",
             free_shown(machine)
         );
         let pages = needed_bytes.div_ceil(SIZES_KIB[0] * 1024);
         let mend = format!(
-            "sysctl -w vm.nr_hugepages={pages} at least (2 MiB each), or hugepages={pages} at boot; in a container, its \
+            "sysctl -w vm.nr_hugepages={pages} or more (2 MiB each), or hugepages={pages} at boot; in a container, its \
              limit of huge pages too"
         );
         return if uplink.kind() == DeviceKind::Pci {
@@ -45,7 +48,7 @@ pub(super) fn examine(
     findings.fine(
         Code::HugePagesFew,
         format!(
-            "{} free, for frame buffers of {needed_mib} MiB at least",
+            "{} free, and tsnd asks for {needed_mib} MiB",
             free_shown(machine)
         ),
     );

@@ -58,7 +58,7 @@ pub fn of_served_pod(machine: &Machine, name: &str, end: &VhostUserEnd, findings
 }
 
 /// A socket at which tsnd will listen.
-fn made_by_tsnd(machine: &Machine, who: &str, path: &Path, findings: &mut Findings) {
+fn made_by_tsnd(machine: &Machine, who: &str, path: &Path, left: Left, findings: &mut Findings) {
     let directory = path.parent().unwrap_or(path).to_string_lossy().into_owned();
     let path = path.to_string_lossy();
     let (what, mend) = match machine.look_for(&directory) {
@@ -84,25 +84,23 @@ fn made_by_tsnd(machine: &Machine, who: &str, path: &Path, findings: &mut Findin
     );
 }
 
-/// Whether nothing is where tsnd will make its socket.
-fn free_for_tsnd(machine: &Machine, who: &str, path: &str, findings: &mut Findings) {
+/// Whether nobody listens where tsnd will.
+fn free_for_tsnd(machine: &Machine, who: &str, path: &str, left: Left, findings: &mut Findings) {
     let listens = listens(machine, path);
     match machine.look_for(path) {
         Some(true) if listens => findings.bad(
-            Code::SocketLeft,
+            Code::SocketTaken,
             format!("{who}: somebody listens at {path}"),
             "tsnd is to listen there itself, and cannot",
             "end that program, or name another socket",
         ),
-        Some(true) => findings.bad(
-            Code::SocketLeft,
-            format!("{who}: {path} is there, and nobody of this network namespace listens at it"),
-            "DPDK makes no socket where a file is",
-            format!("rm {path}"),
+        Some(true) => findings.fine(
+            Code::SocketTaken,
+            format!("{who}: {path} is left from an earlier program; tsnd removes it if nobody listens at it"),
         ),
         Some(false) => {
             findings.fine(
-                Code::SocketLeft,
+                Code::SocketTaken,
                 format!("{who}: {path} is still to be made"),
             );
         }

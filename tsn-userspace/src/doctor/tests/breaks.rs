@@ -351,6 +351,15 @@ pub const BREAKS: &[Break] = &[
         },
         &[Code::SocketPeer, Code::DaemonAbsent],
     ),
+    // Left from a killed daemon: the next one removes it.
+    (
+        |s| {
+            s.vhost_user(false);
+            s.silence(false);
+            s.write("/run/tsnd/pod1.sock", "");
+        },
+        &[Code::DaemonAbsent],
+    ),
     // There is no directory to make it in.
     (
         |s| {
