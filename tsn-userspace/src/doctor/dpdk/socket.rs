@@ -58,7 +58,7 @@ pub fn of_served_pod(machine: &Machine, name: &str, end: &VhostUserEnd, findings
 }
 
 /// A socket at which tsnd will listen.
-fn made_by_tsnd(machine: &Machine, who: &str, path: &Path, left: Left, findings: &mut Findings) {
+fn made_by_tsnd(machine: &Machine, who: &str, path: &Path, findings: &mut Findings) {
     let directory = path.parent().unwrap_or(path).to_string_lossy().into_owned();
     let path = path.to_string_lossy();
     let (what, mend) = match machine.look_for(&directory) {
@@ -85,7 +85,7 @@ fn made_by_tsnd(machine: &Machine, who: &str, path: &Path, left: Left, findings:
 }
 
 /// Whether nobody listens where tsnd will.
-fn free_for_tsnd(machine: &Machine, who: &str, path: &str, left: Left, findings: &mut Findings) {
+fn free_for_tsnd(machine: &Machine, who: &str, path: &str, findings: &mut Findings) {
     let listens = listens(machine, path);
     match machine.look_for(path) {
         Some(true) if listens => findings.bad(
