@@ -7,6 +7,7 @@ use std::time::Duration;
 use tsn_port::{Backend, Heartbeat, Link, PodAttachment, PodEnd};
 use tsn_programs::{COUNTER_NAMES, Programs, VethPod, VethPods};
 
+use crate::frame::Finisher;
 use crate::pods::vhost::VhostPod;
 use crate::uplink::Uplink;
 use crate::xsk::XskPort;
@@ -43,6 +44,8 @@ pub struct DpdkBackend {
     veths: VethPods,
     vhosts: HashMap<String, VhostPod>,
     uplinks: HashMap<String, Uplink>,
+    /// Who makes good the checksum offload of the pods that are attached from now on.
+    finisher: Finisher,
     /// Number of the next virtual device that is made here.
     next_device: u32,
 }
@@ -81,6 +84,7 @@ impl DpdkBackend {
             veths: VethPods::new(programs),
             vhosts: HashMap::new(),
             uplinks: HashMap::new(),
+            finisher: Finisher::Software,
             next_device: 0,
         })
     }
@@ -124,6 +128,9 @@ impl Backend for DpdkBackend {
         if name.kind() == tsn_port::DeviceKind::Interface {
             self.veths.programs.attach_uplink(device)?;
         }
+        if port.device().finishes_checksums {
+            self.finisher = Finisher::Uplink;
+        }
         self.uplinks.insert(device.to_owned(), uplink);
         Ok(port.into())
     }
@@ -137,7 +144,7 @@ impl Backend for DpdkBackend {
     }
 
     fn attach_pod(&mut self, pod: &PodAttachment) -> Result<DpdkPort, BackendError> {
-        let pool = self.pool;
+        let (pool, finisher) = (self.pool, self.finisher);
         let name = pod.name.clone();
         match &pod.end {
             PodEnd::Veth(end) => {
@@ -147,7 +154,7 @@ impl Backend for DpdkBackend {
                     rules: pod.rules.clone(),
                 };
                 let port: XskPort = self.veths.attach(&pod, |pod| {
-                    XskPort::open(pool, pod).map_err(BackendError::from)
+                    XskPort::open(pool, pod, finisher).map_err(BackendError::from)
                 })?;
                 Ok(port.into())
             }
@@ -156,7 +163,7 @@ impl Backend for DpdkBackend {
             }
             PodEnd::VhostUser(end) => {
                 let number = self.device_number();
-                let (attached, port) = VhostPod::attach(self.eal, pool, end, number)?;
+                let (attached, port) = VhostPod::attach(self.eal, pool, end, number, finisher)?;
                 self.vhosts.insert(name, attached);
                 Ok(port.into())
             }

@@ -6,9 +6,18 @@ use std::ptr::NonNull;
 use dpdk_sys as sys;
 use sys::rte_mbuf;
 use tsn_common::{Front, STAMP_HEADER_BYTES};
-use tsn_port::{Frame, Stamp};
+use tsn_port::{Frame, Stamp, checksum};
 
 use crate::Mempool;
+
+/// Who completes the checksums that pods leave to their device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finisher {
+    /// Whoever receives the frame from the pod.
+    Software,
+    /// The uplink's device, which can.
+    Uplink,
+}
 
 /// A frame in an mbuf of one segment. Owns the mbuf, and gives it back to its pool when dropped.
 pub struct DpdkFrame {
@@ -17,6 +26,8 @@ pub struct DpdkFrame {
     data: NonNull<u8>,
     length_bytes: u32,
     stamp: Stamp,
+    /// Whether the device that sends it is to complete its checksum.
+    unfinished: bool,
 }
 
 // SAFETY: the frame owns its mbuf, and pools take mbufs back from any thread.
@@ -38,6 +49,7 @@ impl DpdkFrame {
             data,
             length_bytes,
             stamp: Stamp::NONE,
+            unfinished: false,
         }
     }
 
@@ -104,6 +116,39 @@ impl DpdkFrame {
                 true
             }
             Front::Forged => false,
+        }
+    }
+
+    /// Completes the checksum that a pod left to its device, or leaves it to the device that sends the frame.
+    pub(crate) fn finish(&mut self, finisher: Finisher) {
+        match finisher {
+            Finisher::Software => {
+                checksum::complete(self.bytes_mut());
+            }
+            Finisher::Uplink => {
+                if let Some(found) = checksum::unfinished(self.bytes()) {
+                    // SAFETY: the mbuf is ours.
+                    unsafe {
+                        sys::shim_mbuf_checksum(
+                            self.mbuf.as_ptr(),
+                            found.link_header_bytes as u16,
+                            found.network_header_bytes as u16,
+                            found.is_ipv6,
+                            found.is_tcp,
+                        );
+                    }
+                    self.unfinished = true;
+                }
+            }
+        }
+    }
+
+    /// Completes the checksum all the same, since the frame leaves by a port that does not.
+    pub(crate) fn finish_now(&mut self) {
+        if std::mem::take(&mut self.unfinished) {
+            // SAFETY: the mbuf is ours.
+            unsafe { sys::shim_mbuf_no_checksum(self.mbuf.as_ptr()) };
+            checksum::complete(self.bytes_mut());
         }
     }
 

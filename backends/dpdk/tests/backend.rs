@@ -12,6 +12,7 @@ use tsn_common::StampHeader;
 use tsn_dpdk::{BackendError, DpdkBackend, DpdkConfig, EthDevice, EthOptions, EthPort, Hugepages};
 use tsn_port::{
     Backend, Frame, Link, MacAddress, PodAttachment, PodEnd, Port, Stamp, TimeBase, VhostUserEnd,
+    checksum,
 };
 use tsn_tests::wait::{wait_for, wait_until};
 
@@ -43,6 +44,7 @@ fn pods_and_uplinks_come_and_go() {
     a_stale_socket_is_replaced(&mut backend, &socket);
     wrong_devices_are_told(&mut backend);
     an_interface_is_an_uplink(&mut backend);
+    checksums_are_completed_by_a_device_that_can(&mut backend, &socket);
     assert_eq!(backend.pool().frames_in_use(), 0, "buffers are left behind");
 }
 
@@ -182,6 +184,52 @@ fn an_interface_is_an_uplink(backend: &mut DpdkBackend) {
     assert_eq!(backend.uplink_link("near"), Link::Gone);
     backend.close_uplink("near").unwrap();
     drop(uplink);
+}
+
+/// A tap device offers to complete checksums: the frame leaves as it would from here, and so it does by any other port.
+fn checksums_are_completed_by_a_device_that_can(backend: &mut DpdkBackend, socket: &Path) {
+    let mut uplink = backend.open_uplink("net_tap0,iface=tap0").unwrap();
+    ip("link set tap0 up");
+    let mut wire = EthPort::new(device(backend, "net_af_packet8,iface=tap0"), backend.pool());
+    let mut pod = backend.attach_pod(&vhost_pod(socket)).unwrap();
+    let mut peer = peer(backend, socket);
+    let unfinished = datagram();
+    let mut finished = unfinished.clone();
+    assert!(checksum::complete(&mut finished));
+
+    send(&mut peer, &unfinished);
+    let frame = receive(&mut pod);
+    assert_eq!(frame.bytes(), unfinished, "left to the device");
+    uplink.transmit(frame).unwrap();
+    uplink.wake().unwrap();
+    let is_ours = |frame: &tsn_dpdk::DpdkFrame| frame.bytes()[..6] == POD_ADDRESS;
+    let on_wire = wait_for("the datagram", PATIENCE, || wire.receive().filter(is_ours));
+    assert_eq!(on_wire.unwrap().bytes(), finished);
+
+    send(&mut peer, &unfinished);
+    let frame = receive(&mut pod);
+    pod.transmit(frame).unwrap();
+    pod.wake().unwrap();
+    assert_eq!(receive(&mut peer).bytes(), finished, "this port does not");
+    drop((peer, wire, uplink));
+    backend.detach_pod("pod").unwrap();
+}
+
+/// UDP over IPv4 whose checksum is only that of the pseudo-header, as a pod with checksum offload sends it.
+fn datagram() -> Vec<u8> {
+    const PAYLOAD: &[u8] = b"an odd number of bytes.";
+    let udp_bytes = (8 + PAYLOAD.len()) as u16;
+    let mut bytes = POD_ADDRESS.to_vec();
+    bytes.extend([2, 0, 0, 0, 0, 8, 0x08, 0x00]);
+    bytes.extend([0x45, 0]);
+    bytes.extend((20 + udp_bytes).to_be_bytes());
+    bytes.extend([0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+    bytes.extend([0x13, 0x88, 0x13, 0x89]);
+    bytes.extend(udp_bytes.to_be_bytes());
+    // 10.0.0.1 + 10.0.0.2 + the protocol + the length.
+    bytes.extend((0x0a00 + 0x0001 + 0x0a00 + 0x0002 + 17 + udp_bytes).to_be_bytes());
+    bytes.extend(PAYLOAD);
+    bytes
 }
 
 fn vhost_pod(socket: &Path) -> PodAttachment {

@@ -24,17 +24,35 @@ const IPV4_FRAGMENT_MASK: u16 = 0x3fff;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
+/// A checksum that is still to be completed, and where a device that does it finds what it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Bytes before the IP header.
+    pub link_header_bytes: usize,
+    /// Bytes of the IP header.
+    pub network_header_bytes: usize,
+    /// IPv6, otherwise IPv4.
+    pub is_ipv6: bool,
+    /// TCP, otherwise UDP.
+    pub is_tcp: bool,
+}
+
+/// Whether a frame carries only the pseudo-header's sum, for a device that can complete it.
+pub fn unfinished(frame: &[u8]) -> Option<Unfinished> {
+    let found = find_unfinished(frame)?;
+    Some(Unfinished {
+        link_header_bytes: found.network,
+        network_header_bytes: found.transport.start - found.network,
+        is_ipv6: found.is_ipv6,
+        is_tcp: found.is_tcp,
+    })
+}
+
 /// Completes the checksum of a frame that carries only the pseudo-header's sum; whether it was such a frame.
 pub fn complete(frame: &mut [u8]) -> bool {
-    let Some(found) = find(frame) else {
+    let Some(found) = find_unfinished(frame) else {
         return false;
     };
-    let Some(field) = word(frame, found.field.start) else {
-        return false;
-    };
-    if field != found.pseudo_header {
-        return false;
-    }
     frame[found.field.clone()].fill(0);
     let payload = sum(&frame[found.transport]);
     let sum = fold(u64::from(found.pseudo_header) + u64::from(payload));
@@ -45,8 +63,16 @@ pub fn complete(frame: &mut [u8]) -> bool {
     true
 }
 
+fn find_unfinished(frame: &[u8]) -> Option<Transport> {
+    find(frame).filter(|found| word(frame, found.field.start) == Some(found.pseudo_header))
+}
+
 /// Where a frame's transport checksum is and what it depends on.
 struct Transport {
+    /// Where the IP header begins.
+    network: usize,
+    is_ipv6: bool,
+    is_tcp: bool,
     /// Header and payload, without the padding of a short Ethernet frame.
     transport: Range<usize>,
     /// The two bytes of the checksum.
@@ -110,6 +136,9 @@ fn find(frame: &[u8]) -> Option<Transport> {
         fold(u64::from(sum(addresses)) + u64::from(protocol) + transport.len() as u64);
     let start = network + header_bytes;
     Some(Transport {
+        network,
+        is_ipv6: ethertype == ETHERTYPE_IPV6,
+        is_tcp: protocol == TCP,
         transport: start..start + transport.len(),
         field: start + field_offset..start + field_offset + 2,
         pseudo_header,

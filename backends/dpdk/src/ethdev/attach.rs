@@ -69,6 +69,7 @@ pub fn attach(_eal: Eal, name: &DeviceName) -> Result<EthDevice, DeviceError> {
         receive_slots: 0,
         interface_index: 0,
         link_events: false,
+        finishes_checksums: false,
         complaints: Arc::new([]),
     })
 }

@@ -39,6 +39,8 @@ pub struct EthDevice {
     interface_index: u32,
     /// Whether the device's own events keep its link's state, so that a look at it is a look into memory.
     link_events: bool,
+    /// Whether it completes the checksums of the frames that it sends.
+    pub(crate) finishes_checksums: bool,
     /// What DPDK complained of while the device started all the same.
     complaints: Arc<[String]>,
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use dpdk_sys as sys;
 use sys::rte_mbuf;
-use tsn_port::{Capabilities, MacAddress, Port, PortCounters, PortLevels, checksum};
+use tsn_port::{Capabilities, MacAddress, Port, PortCounters, PortLevels};
 
 use super::EthDevice;
+use crate::frame::Finisher;
 use crate::pods::vhost::PodFront;
 use crate::{DpdkFrame, Mempool, WakeError};
 
@@ -19,7 +20,7 @@ const STAGE_SLOTS: usize = 64;
 const BURST: usize = 32;
 /// A device whose link is up and that takes nothing for so long is stuck. Receivers of a virtual device may be robbed of
 /// their processor for nearly as long.
-const STUCK_AFTER: Duration = Duration::from_millis(50);
+const STUCK_AFTER: Duration = Duration::from_millis(500);
 
 const SHORTEST_FRAME_BYTES: usize = 14;
 
@@ -28,8 +29,8 @@ const SHORTEST_FRAME_BYTES: usize = 14;
 pub(crate) struct EthPortRole {
     /// Whether arriving frames are taken at all.
     pub receives: bool,
-    /// Whether a pod's checksum offload is to be made good.
-    pub completes_checksums: bool,
+    /// Who makes good a pod's checksum offload; `None` for a port that no pod sends by.
+    pub finisher: Option<Finisher>,
     /// The one station at the other end.
     pub station: Option<MacAddress>,
     /// Takes stamps off the frames.
@@ -141,8 +142,8 @@ impl EthPort {
         {
             return None;
         }
-        if self.role.completes_checksums {
-            checksum::complete(tsn_port::Frame::bytes_mut(&mut frame));
+        if let Some(finisher) = self.role.finisher {
+            frame.finish(finisher);
         }
         Some(frame)
     }
@@ -200,11 +201,14 @@ impl Port for EthPort {
         }
     }
 
-    fn transmit(&mut self, frame: DpdkFrame) -> Result<(), DpdkFrame> {
+    fn transmit(&mut self, mut frame: DpdkFrame) -> Result<(), DpdkFrame> {
         let Some(slot) = self.staged.get_mut(self.staged_end) else {
             self.counters.transmit_refused += 1;
             return Err(frame);
         };
+        if !self.device.finishes_checksums {
+            frame.finish_now();
+        }
         *slot = frame.into_mbuf().as_ptr();
         self.staged_end += 1;
         self.counters.transmit_queued += 1;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use tsn_port::{Frame, VhostUserEnd};
 
 use crate::ethdev::{EthOptions, EthPortRole};
+use crate::frame::Finisher;
 use crate::{BackendError, DpdkFrame, Eal, EthDevice, EthPort, Mempool, socket};
 
 /// A pod that is attached.
@@ -25,6 +26,7 @@ impl VhostPod {
         pool: Mempool,
         end: &VhostUserEnd,
         number: u32,
+        finisher: Finisher,
     ) -> Result<(Self, EthPort), BackendError> {
         let path = &end.socket;
         if !end.peer_listens {
@@ -49,7 +51,7 @@ impl VhostPod {
         };
         let role = EthPortRole {
             receives: true,
-            completes_checksums: true,
+            finisher: Some(finisher),
             station: Some(end.address),
             front: Some(front),
         };

@@ -14,9 +14,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
 use tsn_common::{Metadata, Stamp};
-use tsn_port::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels, checksum};
+use tsn_port::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels};
 use tsn_programs::AttachedPod;
 
+use crate::frame::Finisher;
 use crate::{DpdkFrame, Mempool};
 use held::HeldMbufs;
 use socket::{Area, Socket};
@@ -50,6 +51,7 @@ pub(crate) struct XskPort {
     device: Arc<str>,
     max_frame_bytes: usize,
     station: MacAddress,
+    finisher: Finisher,
     /// Buffers that the kernel has to receive into or has received into.
     receiving: u32,
     counters: PortCounters,
@@ -57,7 +59,7 @@ pub(crate) struct XskPort {
 
 impl XskPort {
     /// Opens it on queue 0 of the host end.
-    pub fn open(pool: Mempool, pod: &AttachedPod) -> Result<Self, XskError> {
+    pub fn open(pool: Mempool, pod: &AttachedPod, finisher: Finisher) -> Result<Self, XskError> {
         let device = pod.host_interface.as_str();
         let area = Area::of(&pool);
         let capacity_bytes = area.capacity_bytes();
@@ -82,6 +84,7 @@ impl XskPort {
             device: device.into(),
             max_frame_bytes: capacity_bytes.min(pod.mtu as usize + SENT_HEADER_BYTES),
             station: pod.address,
+            finisher,
             receiving: 0,
             counters: PortCounters::default(),
         };
@@ -148,17 +151,18 @@ impl Port for XskPort {
         let descriptor = received?;
         self.receiving -= 1;
         let mut frame = self.take_back(descriptor.addr, descriptor.len as u16)?;
-        checksum::complete(frame.bytes_mut());
+        frame.finish(self.finisher);
         self.counters.received += 1;
         Some(frame)
     }
 
     /// Also refuses a frame of another pool.
-    fn transmit(&mut self, frame: DpdkFrame) -> Result<(), DpdkFrame> {
+    fn transmit(&mut self, mut frame: DpdkFrame) -> Result<(), DpdkFrame> {
         if !frame.is_of(&self.pool) || !self.socket.tx.has_room() {
             self.counters.transmit_refused += 1;
             return Err(frame);
         }
+        frame.finish_now();
         let (length, data) = (frame.bytes().len(), frame.bytes().as_ptr() as usize);
         let mbuf = frame.into_mbuf();
         let data_offset = data - self.pool.buffer_of(mbuf).as_ptr() as usize;

@@ -74,7 +74,7 @@ fn open(pod: &Namespace, bpffs: &Bpffs, pool: Mempool) -> Bed {
     pods.programs.heartbeat().beat();
     let receiver = pods
         .attach(&attachment, |pod| {
-            XskPort::open(pool, pod).map_err(AttachError::from)
+            XskPort::open(pool, pod, Finisher::Software).map_err(AttachError::from)
         })
         .expect("attached");
     let sender = within_netns(pod.path(), || {
@@ -87,7 +87,7 @@ fn open(pod: &Namespace, bpffs: &Bpffs, pool: Mempool) -> Bed {
             address: MacAddress(end.address),
             adopted: false,
         };
-        Ok(XskPort::open(pool, &end).expect("the pod's end"))
+        Ok(XskPort::open(pool, &end, Finisher::Software).expect("the pod's end"))
     });
     Bed {
         sender: sender.expect("entered"),

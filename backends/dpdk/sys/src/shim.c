@@ -81,6 +81,19 @@ void shim_mbuf_place(struct rte_mbuf *mbuf, uint16_t offset, uint16_t length)
 	mbuf->pkt_len = length;
 }
 
+void shim_mbuf_checksum(struct rte_mbuf *mbuf, uint16_t link_header, uint16_t network_header, bool ipv6, bool tcp)
+{
+	mbuf->l2_len = link_header;
+	mbuf->l3_len = network_header;
+	mbuf->ol_flags |= ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
+	mbuf->ol_flags |= tcp ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
+}
+
+void shim_mbuf_no_checksum(struct rte_mbuf *mbuf)
+{
+	mbuf->ol_flags &= ~(RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_L4_MASK);
+}
+
 void shim_mbuf_strip(struct rte_mbuf *mbuf, uint16_t bytes)
 {
 	rte_pktmbuf_adj(mbuf, bytes);

@@ -69,6 +69,17 @@ void shim_mbuf_look(const struct rte_mbuf *mbuf, struct shim_frame *frame);
 /* Places the frame in its (only) segment: `offset` bytes after the start of the buffer, `length` bytes long. */
 void shim_mbuf_place(struct rte_mbuf *mbuf, uint16_t offset, uint16_t length);
 
+/* Offloads of a transmit queue that shim_mbuf_checksum() asks for. */
+enum {
+	SHIM_TX_CHECKSUMS = RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM,
+};
+
+/* Leaves the transport checksum to the device; its field holds the sum of the pseudo-header. */
+void shim_mbuf_checksum(struct rte_mbuf *mbuf, uint16_t link_header, uint16_t network_header, bool ipv6, bool tcp);
+
+/* Leaves nothing to the device. */
+void shim_mbuf_no_checksum(struct rte_mbuf *mbuf);
+
 /* Takes bytes off the front; the segment has at least so many. */
 void shim_mbuf_strip(struct rte_mbuf *mbuf, uint16_t bytes);
 
