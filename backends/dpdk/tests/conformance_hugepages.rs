@@ -3,11 +3,14 @@
 mod bed;
 mod pairs;
 
+use nix::sys::mman::{MlockAllFlags, mlockall};
 use tsn_dpdk::{Eal, EalConfig, Hugepages};
 
 #[test]
 fn devices_conform_in_hugepages() {
     let _pages = tsn_tests::hugepages::Hugepages::allocate(64).unwrap();
+    // As the daemon does before it opens its backend: the EAL reserves 128 GiB of addresses without memory behind them.
+    mlockall(MlockAllFlags::all()).unwrap();
     let eal = Eal::init(&EalConfig {
         hugepages: Hugepages::Size2Mb,
         memory_mib: 100,

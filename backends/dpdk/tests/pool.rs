@@ -11,6 +11,17 @@ fn a_pool_gives_each_buffer_once() {
         file_prefix: "tsn-dpdk-pool".into(),
         pci_devices: Vec::new(),
     };
+    let too_much = EalConfig {
+        hugepages: Hugepages::Size1Gb,
+        memory_mib: 1 << 20,
+        ..config.clone()
+    };
+    let refused = Eal::init(&too_much).unwrap_err().to_string();
+    assert!(
+        refused.contains("1048576 MiB in hugepages of 1048576 KiB"),
+        "{refused}"
+    );
+
     let eal = Eal::init(&config).unwrap();
     let again = Eal::init(&config).unwrap_err();
     assert!(matches!(again, EalError::Again), "{again}");
@@ -24,6 +35,16 @@ fn a_pool_gives_each_buffer_once() {
     let pool = Mempool::new(eal, &pool_config).unwrap();
     let taken = Mempool::new(eal, &pool_config).unwrap_err().to_string();
     assert!(taken.contains("File exists"), "{taken}");
+    let too_many = PoolConfig {
+        name: "more".into(),
+        frames: 1_000_000,
+        ..pool_config
+    };
+    let refused = Mempool::new(eal, &too_many).unwrap_err().to_string();
+    assert!(
+        refused.contains("no memory for 1000000 frame buffers"),
+        "{refused}"
+    );
     assert_eq!(pool.free_frames(), 1000);
     assert_eq!(pool.frame_bytes(), 2048);
     assert!(

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
 use tsn_dpdk::{Eal, EthDevice, EthOptions, EthPort, Mempool, PoolConfig};
-use tsn_port::Port;
 use tsn_port::conformance::TestBed;
 use tsn_tests::wait::wait_until;
 
@@ -133,13 +132,4 @@ pub fn ip(arguments: &str) {
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "ip {arguments}: {errors}");
-}
-
-/// Runs the port until its frames have left.
-pub fn send(port: &mut EthPort, frames: usize) {
-    for _ in 0..frames {
-        let frame = port.allocate(60).expect("a free buffer");
-        port.transmit(frame).expect("room in the port");
-    }
-    port.wake().unwrap();
 }
