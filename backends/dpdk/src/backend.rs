@@ -29,7 +29,9 @@ pub struct DpdkConfig {
     pub frame_buffers: u32,
     /// The longest frame that a buffer holds, without FCS.
     pub frame_bytes: u32,
-    /// Where they lie.
+    /// DPDK's memory in MiB; `None` for what the buffers take, and 64 MiB for devices, sockets and DPDK itself.
+    pub memory_mib: Option<u32>,
+    /// Where it lies.
     pub hugepages: Hugepages,
     /// Tells this process from other DPDK programs on the node.
     pub file_prefix: String,
@@ -59,13 +61,9 @@ impl DpdkBackend {
     /// be tried once in a process.
     pub fn open(config: &DpdkConfig) -> Result<Self, BackendError> {
         let programs = Programs::open(&config.pin_dir, config.heartbeat_timeout)?;
-        let buffer_bytes = u64::from(config.frame_bytes) + BUFFER_HEADER_BYTES;
-        let pool_mib = (u64::from(config.frame_buffers) * buffer_bytes).div_ceil(1 << 20);
         let eal = Eal::init(&EalConfig {
             hugepages: config.hugepages,
-            memory_mib: u32::try_from(pool_mib)
-                .unwrap_or(u32::MAX)
-                .saturating_add(OTHER_MEMORY_MIB),
+            memory_mib: config.memory_mib.unwrap_or_else(|| memory_mib(config)),
             file_prefix: config.file_prefix.clone(),
             pci_devices: config.pci_devices.clone(),
         })?;
@@ -113,6 +111,15 @@ impl DpdkBackend {
         self.next_device += 1;
         self.next_device
     }
+}
+
+/// What the frame buffers and everything beside them take.
+fn memory_mib(config: &DpdkConfig) -> u32 {
+    let buffer_bytes = u64::from(config.frame_bytes) + BUFFER_HEADER_BYTES;
+    let pool_mib = (u64::from(config.frame_buffers) * buffer_bytes).div_ceil(1 << 20);
+    u32::try_from(pool_mib)
+        .unwrap_or(u32::MAX)
+        .saturating_add(OTHER_MEMORY_MIB)
 }
 
 impl Backend for DpdkBackend {

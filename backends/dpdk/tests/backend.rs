@@ -31,6 +31,7 @@ fn pods_and_uplinks_come_and_go() {
         heartbeat_timeout: Duration::from_secs(3600),
         frame_buffers: BUFFERS,
         frame_bytes: 2048,
+        memory_mib: None,
         hugepages: Hugepages::None,
         file_prefix: "tsn-dpdk-backend".into(),
         pci_devices: Vec::new(),

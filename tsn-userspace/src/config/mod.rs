@@ -4,6 +4,7 @@
 //! are the bodies of the control API.
 
 mod compile;
+mod dpdk;
 mod faults;
 mod locate;
 mod names;
@@ -20,6 +21,7 @@ pub use compile::{
     CompiledGates, CompiledPod, CompiledUplink, Treatment, compile_gates, compile_pod,
     compile_uplink,
 };
+pub use dpdk::{DpdkSettings, HugepageSize};
 pub use faults::{ConfigurationError, Faults};
 pub use locate::{Position, Positions};
 pub use names::printable;
@@ -45,6 +47,9 @@ pub struct Configuration {
     /// The clock.
     #[serde(default)]
     pub clock: ClockSettings,
+    /// What the DPDK backend takes of the machine.
+    #[serde(default)]
+    pub dpdk: DpdkSettings,
 }
 
 /// How the worker waits for its next moment.
@@ -144,6 +149,7 @@ impl Configuration {
 
     fn find_faults(&self, faults: &mut Faults) {
         self.worker.find_faults(faults);
+        self.dpdk.find_faults(faults);
         let [uplink] = self.uplinks.as_slice() else {
             faults.add(
                 "uplinks",

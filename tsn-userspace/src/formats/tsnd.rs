@@ -1,8 +1,9 @@
 //! The configuration file of `tsnd`: read as a whole, written with its uplink alone.
 
 use super::config::{
-    BaseTime, ClassReference, ClockSettings, Configuration, CycleTimeSetting, GateControlEntry,
-    GateParameters, GateStatesValue, Interval, TrafficClassSettings, Uplink, WorkerSettings,
+    BaseTime, ClassReference, ClockSettings, Configuration, CycleTimeSetting, DpdkSettings,
+    GateControlEntry, GateParameters, GateStatesValue, Interval, TrafficClassSettings, Uplink,
+    WorkerSettings,
 };
 use super::loss::changed_settings;
 use super::{Converted, FormatError, Loss, gates};
@@ -33,6 +34,12 @@ pub(super) fn read(text: &str) -> Result<Converted<Uplink>, FormatError> {
         "clock",
         clock,
         &ClockSettings::default(),
+        WHY,
+    ));
+    losses.extend(changed_settings(
+        "dpdk",
+        &configuration.dpdk,
+        &DpdkSettings::default(),
         WHY,
     ));
     Ok(Converted {

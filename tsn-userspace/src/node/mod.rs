@@ -15,7 +15,7 @@ use tsn_port::Backend;
 
 use crate::clock::{ClockMonitor, ClockStatus};
 use crate::config::{
-    ClockSettings, ConfigurationError, GateParameters, Pod, Uplink, WorkerSettings,
+    ClockSettings, ConfigurationError, DpdkSettings, GateParameters, Pod, Uplink, WorkerSettings,
 };
 use crate::control::api::{ClassStatus, GatesStatus, Stalls, Status, UplinkStatus};
 use crate::metrics::Moment;
@@ -120,6 +120,7 @@ pub struct Node<B: Backend> {
     clock_status: ClockStatus,
     worker_settings: WorkerSettings,
     clock_settings: ClockSettings,
+    dpdk_settings: DpdkSettings,
     state_file: Option<StateFile>,
     /// Alive while somebody reads the latest capture.
     capture: Weak<()>,

@@ -72,6 +72,7 @@ impl<B: Backend> Node<B> {
             pods: configured_pods,
             worker: settings,
             clock,
+            dpdk,
         } = configuration;
         let Some(uplink) = uplinks.into_iter().next() else {
             return Err(ConfigurationError {
@@ -153,6 +154,7 @@ impl<B: Backend> Node<B> {
             clock_status,
             worker_settings: settings,
             clock_settings: clock,
+            dpdk_settings: dpdk,
             state_file: options.state_file,
             capture: Default::default(),
             capture_is_on: false,
