@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::{
+    backend::Backend,
     bpffs::Bpffs,
     clients::binary,
     control::{Control, NotifySocket},
@@ -20,21 +21,37 @@ const END_BOUND: Duration = Duration::from_secs(30);
 /// What a node's daemon leaves to its next start: its configuration, its state and what it pinned.
 #[derive(Debug)]
 pub struct Home {
+    backend: Backend,
     bpffs: Bpffs,
     directory: TempDir,
 }
 
 impl Home {
-    /// An empty one.
+    /// An empty one, with the backend of this run.
     ///
     /// # Errors
     ///
     /// When the caller is not root.
     pub fn new() -> Result<Self> {
+        Self::with_backend(Backend::of_run()?)
+    }
+
+    /// An empty one.
+    ///
+    /// # Errors
+    ///
+    /// When the caller is not root.
+    pub fn with_backend(backend: Backend) -> Result<Self> {
         Ok(Self {
+            backend,
             bpffs: Bpffs::mount()?,
             directory: scratch::directory("tsnd")?,
         })
+    }
+
+    /// The backend of its daemon.
+    pub fn backend(&self) -> Backend {
+        self.backend
     }
 
     /// Where the daemon pins its kernel programs and maps.
@@ -102,7 +119,7 @@ impl Daemon {
         let notify = NotifySocket::bind(notify_path)?;
         let mut command = node.command(binary("tsnd")?);
         if !options.contains(&"--backend") {
-            command.args(["--backend", "afxdp"]);
+            command.args(["--backend", home.backend.name()]);
         }
         command.arg("--config").arg(&file);
         command.arg("--control").arg(control.socket());

@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+pub mod backend;
 pub mod bpffs;
 pub mod capture;
 pub mod clients;

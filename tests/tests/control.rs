@@ -70,7 +70,7 @@ fn tsnctl_shows_and_applies() {
     let daemon = bed.start(&first);
 
     let status = told_json(&daemon, &["status"]);
-    assert_eq!(status["backend"], "afxdp");
+    assert_eq!(status["backend"], bed.home.backend().name());
     assert_eq!(status["uplink"]["device"], "uplink0");
     assert_eq!(status["pods"], 1);
     let text = told(&daemon, &["status"]);
@@ -159,6 +159,7 @@ fn the_example_configuration_runs() {
         let ours = bed.near(number).namespace.path().display().to_string();
         example = example.replace(&netns, &ours);
     }
+    example += bed.home.backend().settings();
     let daemon = bed.start(&example);
     let wire = bed.capture();
     let talker = Talker::start(

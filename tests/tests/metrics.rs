@@ -56,7 +56,7 @@ fn configuration(bed: &Bed) -> String {
     };
     let netns = |number| bed.near(number).namespace.path().display().to_string();
     format!(
-        "worker: {{ heartbeat-timeout: 2s }}
+        "{}worker: {{ heartbeat-timeout: 2s }}
 clock: {{ holdover: 2500ms, on-sync-loss: drop-critical }}
 uplinks:
   - device: {UPLINK}
@@ -73,6 +73,7 @@ uplinks:
         - {{ gate-states-value: [0], time-interval-value: 495us }}
 pods:
 {}{}{}",
+        bed.home.backend().settings(),
         pod("pod1", &netns(1), 512),
         pod("pod2", &netns(2), 8),
         pod("nobody", "/var/run/netns/nobody-has-this", 8)

@@ -3,11 +3,12 @@
 use anyhow::Result;
 
 use crate::{
-    ebpf, setup,
+    dpdk, ebpf, setup,
     step::{cargo, run as run_command, step},
 };
 
-/// Sets up what the build needs and builds kernel programs, then daemon and tools with the release profile.
+/// Sets up what the build needs and builds kernel programs, then daemon and tools with the release profile. The daemon
+/// has the DPDK backend if DPDK is installed.
 ///
 /// # Errors
 ///
@@ -17,6 +18,7 @@ pub fn run() -> Result<()> {
     step("kernel programs", ebpf::run)?;
     step("programs (release)", || {
         let packages = ["--package", "tsn-userspace", "--package", "tsn-perf"];
-        run_command(cargo(&["build", "--release", "--bins"]).args(packages))
+        let mut command = cargo(&["build", "--release", "--bins"]);
+        run_command(command.args(packages).args(dpdk::features()))
     })
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    ebpf, fuzz, instructions, setup,
+    dpdk, ebpf, fuzz, instructions, setup,
     step::{cargo, need_root, run as run_command, step},
 };
 
@@ -26,18 +26,14 @@ pub fn run() -> Result<()> {
         ]))
     })?;
     step("clippy", || {
-        let packages = [
-            "clippy",
-            "--workspace",
-            "--exclude",
-            "tsn-ebpf",
-            "--all-targets",
-        ];
-        run_command(cargo(&packages).args(["--", "--deny", "warnings"]))
+        let mut command = cargo(&["clippy", "--all-targets"]);
+        command.args(dpdk::workspace());
+        run_command(command.args(["--", "--deny", "warnings"]))
     })?;
     step("rustdoc", || {
-        let packages = ["doc", "--workspace", "--exclude", "tsn-ebpf", "--no-deps"];
-        run_command(cargo(&packages).env("RUSTDOCFLAGS", "--deny warnings"))
+        let mut command = cargo(&["doc", "--no-deps"]);
+        command.args(dpdk::workspace());
+        run_command(command.env("RUSTDOCFLAGS", "--deny warnings"))
     })?;
     step("fuzzing", || {
         fuzz::run(&fuzz::Options {

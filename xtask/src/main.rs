@@ -5,6 +5,7 @@ mod bench_program;
 mod build;
 mod ci;
 mod demo;
+mod dpdk;
 mod ebpf;
 mod fuzz;
 mod instructions;

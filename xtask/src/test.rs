@@ -1,11 +1,26 @@
 //! All tests: what needs no root first, then end to end.
 
-use anyhow::Result;
+use std::fs;
+
+use anyhow::{Context, Result};
+use tsn_tests::backend::{Backend, VARIABLE};
 
 use crate::{
-    build,
-    step::{cargo, need_root, run as run_command, step},
+    build, dpdk,
+    step::{cargo, need_root, root, run as run_command, step},
 };
+
+/// Of the end-to-end tests, those to which it is the same by what backend frames leave. They run once.
+const OF_NO_BACKEND: [&str; 8] = [
+    "alerts",
+    "bad_configuration",
+    "bad_requests",
+    "bed",
+    "convert",
+    "doctor",
+    "logs",
+    "watch",
+];
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -13,6 +28,10 @@ pub struct Options {
     /// Run only tests whose name contains this.
     #[arg(long)]
     filter: Option<String>,
+    /// The daemon's backend in the end-to-end tests: afxdp or dpdk. By default one after the other, as far as they are
+    /// built.
+    #[arg(long)]
+    backend: Option<Backend>,
 }
 
 /// Sets up, builds, and runs them. The end-to-end tests run one after the other, since they measure.
@@ -23,22 +42,73 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     need_root("the end-to-end part of `cargo xtask test`")?;
     build::run()?;
+    let backends = match options.backend {
+        Some(backend) => {
+            dpdk::check_is_built(backend)?;
+            vec![backend]
+        }
+        None => dpdk::backends(),
+    };
     let filter = options.filter.as_deref();
     step("tests of the crates", || {
-        let crates = [
-            "test",
-            "--workspace",
-            "--exclude",
-            "tsn-ebpf",
-            "--exclude",
-            "tsn-tests",
-            "--no-fail-fast",
-        ];
-        run_command(cargo(&crates).args(filter))
+        let mut command = cargo(&["test", "--no-fail-fast"]);
+        command.args(dpdk::workspace());
+        run_command(command.args(["--exclude", "tsn-tests"]).args(filter))
     })?;
-    step("end-to-end tests", || {
-        let mut command = cargo(&["test", "--package", "tsn-tests", "--no-fail-fast"]);
-        command.args(filter).args(["--", "--test-threads", "1"]);
-        run_command(&mut command)
-    })
+    let (once, each): (Vec<_>, Vec<_>) = end_to_end_tests()?
+        .into_iter()
+        .partition(|name| OF_NO_BACKEND.contains(&name.as_str()));
+    step("end-to-end tests of no backend", || {
+        end_to_end(&["--lib"], &once, Backend::Afxdp, filter)
+    })?;
+    for backend in backends {
+        step(&format!("end-to-end tests over {backend}"), || {
+            end_to_end(&[], &each, backend, filter)
+        })?;
+    }
+    Ok(())
+}
+
+/// Their names: each is a file.
+fn end_to_end_tests() -> Result<Vec<String>> {
+    let directory = root().join("tests/tests");
+    let files = fs::read_dir(&directory).with_context(|| directory.display().to_string())?;
+    let mut names = Vec::new();
+    for file in files {
+        let file = file?.file_name();
+        let name = file.to_str().and_then(|name| name.strip_suffix(".rs"));
+        names.extend(name.map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn end_to_end(
+    targets: &[&str],
+    tests: &[String],
+    backend: Backend,
+    filter: Option<&str>,
+) -> Result<()> {
+    let mut command = cargo(&["test", "--package", "tsn-tests", "--no-fail-fast"]);
+    command.env(VARIABLE, backend.name()).args(targets);
+    for name in tests {
+        command.args(["--test", name]);
+    }
+    command.args(filter).args(["--", "--test-threads", "1"]);
+    run_command(&mut command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_once_is_there() {
+        let all = end_to_end_tests().unwrap();
+        let missing = OF_NO_BACKEND
+            .iter()
+            .find(|name| !all.iter().any(|test| test == *name));
+        assert_eq!(missing, None);
+        assert!(all.len() > OF_NO_BACKEND.len());
+    }
 }

@@ -14,6 +14,7 @@ use std::{
 };
 
 use tsn_tests::{
+    backend::Backend,
     capture::Capture,
     clients::binary,
     daemon::{Daemon, Home},
@@ -137,7 +138,7 @@ impl Bed {
     /// The near node's daemon as a command, for tests of its start and end; it has the bed's home.
     pub fn daemon_command(&self, configuration: &Path) -> Command {
         let mut command = self.network.near.namespace.command(binary("tsnd").unwrap());
-        command.args(["--backend", "afxdp", "--config"]);
+        command.args(["--backend", self.home.backend().name(), "--config"]);
         command.arg(configuration);
         command.arg("--control").arg(self.home.file("control.sock"));
         command.arg("--pin-dir").arg(self.home.pin_directory());
@@ -171,7 +172,8 @@ uplinks:
       - {{ number: 5, name: video, capacity: {capacity} }}
       - {{ number: 0, name: best-effort, capacity: {capacity} }}
     gate-parameters: {{ admin-control-list: {list} }}
-"
+{}",
+        Backend::of_run().unwrap().settings()
     )
 }
 

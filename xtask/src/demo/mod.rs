@@ -16,7 +16,9 @@ use tsn_perf::{
     process::{ProcessOptions, Stop},
     report::{self, Report},
 };
+use tsn_tests::backend::Backend;
 
+use crate::dpdk;
 use crate::step::{need_root, run as run_command, step};
 use run::{Conditions, Kind};
 
@@ -26,6 +28,9 @@ pub struct Options {
     /// How long each of the three runs sends.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=30))]
     seconds: u64,
+    /// The daemon's backend: afxdp or dpdk.
+    #[arg(long, default_value_t = Backend::Afxdp)]
+    backend: Backend,
     /// A table, or a JSON array with one object per run and stream and nothing else.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -48,6 +53,7 @@ enum Output {
 /// When the caller is not root, or a step fails.
 pub fn run(options: &Options) -> Result<()> {
     need_root("`cargo xtask demo`")?;
+    dpdk::check_is_built(options.backend)?;
     // A process of its own, so that nothing of it gets into our standard output.
     run_command(
         Command::new(std::env::current_exe()?)
@@ -70,6 +76,7 @@ pub fn run(options: &Options) -> Result<()> {
         })
     })?;
     let conditions = Conditions {
+        backend: options.backend,
         seconds: options.seconds,
         cpu,
         tolerance_ns: tolerance_ns(&spin),

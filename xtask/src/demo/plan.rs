@@ -1,7 +1,10 @@
 //! What the demo sends, and the gates that it sends through.
 
 use tsn_perf::report::GateRow;
-use tsn_tests::topology::{Network, Node, POD_INTERFACE, UPLINK};
+use tsn_tests::{
+    backend::Backend,
+    topology::{Network, Node, POD_INTERFACE, UPLINK},
+};
 
 /// The cycle; it begins with each millisecond of CLOCK_TAI.
 pub const CYCLE_NS: u64 = 1_000_000;
@@ -138,7 +141,7 @@ pub fn gates() -> Vec<GateRow> {
 
 /// The near node's configuration: an exclusive window for each of the time-critical streams, the rest of the cycle for
 /// all others.
-pub fn configuration(near: &Node) -> String {
+pub fn configuration(near: &Node, backend: Backend) -> String {
     let [first, second] = [&near.pods[0], &near.pods[1]].map(|pod| pod.namespace.path().display());
     let [udp_port, flood_port] = UDP_PORTS;
     format!(
@@ -167,7 +170,8 @@ pods:
       - {{ name: flood, match: {{ udp-destination-port: {flood_port} }}, traffic-class: flood }}
 worker:
   realtime-priority: {WORKER_PRIORITY}
-"
+{}",
+        backend.settings()
     )
 }
 

@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tsn_perf::{process::Stop, report::Run, talk::TalkSummary};
 use tsn_tests::{
+    backend::Backend,
     capture::Capture,
     clients,
     daemon::{Daemon, Home},
@@ -43,6 +44,8 @@ pub enum Kind {
 
 /// What all runs have in common.
 pub struct Conditions {
+    /// The daemon's backend.
+    pub backend: Backend,
     /// How long the talkers send.
     pub seconds: u64,
     /// The worker's core.
@@ -85,7 +88,7 @@ impl Kind {
         let network = Network::new(2)?;
         // Without a socket the far pods would answer each datagram with an error.
         let _sinks = sinks(&network)?;
-        let home = Home::new()?;
+        let home = Home::with_backend(conditions.backend)?;
         let mut daemon = match self {
             Self::Kernel => None,
             Self::Tsnd | Self::TsndKilled => {
@@ -93,7 +96,7 @@ impl Kind {
                 Some(Daemon::start(
                     &network.near.namespace,
                     &home,
-                    &configuration(&network.near),
+                    &configuration(&network.near, conditions.backend),
                     &options,
                 )?)
             }
