@@ -31,5 +31,6 @@ pub mod log;
 pub mod metrics;
 pub mod node;
 pub mod plan;
+mod sources;
 pub mod state;
 pub mod worker;

@@ -60,6 +60,9 @@ pub struct UplinkStatus {
     pub link_speed: u32,
     /// Whether frames can leave.
     pub up: bool,
+    /// Why the device does not send, if it says so; absent while it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     /// How much earlier the worker acts so that the frame is on the wire in time, in nanoseconds.
     pub lead_ns: u64,
     /// Wake-ups that the lead rests on.
@@ -261,6 +264,7 @@ impl UplinkStatus {
             device: device.to_owned(),
             link_speed: link_speed_mbps,
             up: uplink.up,
+            failure: snapshot.uplink_failure.clone(),
             lead_ns: snapshot.lead.as_nanos(),
             lead_observations: snapshot.lead_observations,
             lead_probes: uplink.lead_probes,

@@ -111,6 +111,8 @@ pub struct Node<B: Backend> {
     /// Buffers that a port keeps ready to receive into.
     buffers_per_port: u32,
     carrier: bool,
+    /// Whether the log says that the uplink does not send.
+    uplink_fails: bool,
     class_names: [Option<String>; 8],
     critical_classes: u8,
     gates: GateParameters,
@@ -214,7 +216,15 @@ impl<B: Backend> Node<B> {
         if with_stalls {
             snapshot.recent_stalls.reserve_exact(StallLog::capacity());
         }
-        self.worker.snapshot(snapshot).await
+        let snapshot = self.worker.snapshot(snapshot).await?;
+        if snapshot.uplink_failure.is_some() != self.uplink_fails {
+            match &snapshot.uplink_failure {
+                Some(failure) => tracing::warn!(failure, "the uplink does not send"),
+                None => tracing::info!(device = self.uplink.device, "the uplink sends again"),
+            }
+            self.uplink_fails = snapshot.uplink_failure.is_some();
+        }
+        Ok(snapshot)
     }
 
     fn keep_state(&self) -> Result<(), NodeError> {

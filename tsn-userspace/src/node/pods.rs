@@ -7,6 +7,7 @@ use tsn_port::Backend;
 use super::{Node, NodeError, PodEntry};
 use crate::config::{CompiledPod, Pod, compile_pod};
 use crate::control::api::PodStatus;
+use crate::sources::with_sources;
 use crate::worker::pod::PodPort;
 use crate::worker::snapshot::Snapshot;
 
@@ -223,18 +224,4 @@ impl<B: Backend> Node<B> {
 fn classes_of(pod: &CompiledPod) -> u8 {
     let classes = pod.treatments.iter().map(|treatment| treatment.class);
     classes.fold(0, |all, class| all | 1 << class.as_u8())
-}
-
-/// An error with what caused it, in one line.
-pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

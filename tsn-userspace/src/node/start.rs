@@ -6,11 +6,11 @@ use tsn_port::Backend;
 
 use super::Node;
 use super::gates::warn_of_what_never_runs;
-use super::pods::with_sources;
 use super::watch::clock_action;
 use super::worker_start::{WorkerJob, start_worker};
 use crate::clock::ClockMonitor;
 use crate::config::{Configuration, ConfigurationError, Pod, compile_gates, compile_uplink};
+use crate::sources::with_sources;
 use crate::state::StateFile;
 use crate::worker::thread::ThreadError;
 
@@ -146,6 +146,7 @@ impl<B: Backend> Node<B> {
             link_speed_mbps: started.link_speed_mbps,
             buffers_per_port: started.buffers_per_port,
             carrier: started.carrier,
+            uplink_fails: false,
             class_names: compiled.names,
             critical_classes: compiled.critical.0,
             gates,

@@ -108,6 +108,8 @@ pub struct Worker<P: Port> {
     /// See `Capabilities::waits_for_wake`.
     waits_for_wake: bool,
     uplink_state: UplinkSnapshot,
+    /// Why the last wake-up of the uplink failed, if it did.
+    uplink_failure: Option<P::Error>,
     carrier: bool,
     lead_probes: u32,
     link_tried_at: TaiTime,
@@ -166,6 +168,7 @@ impl<P: Port> Worker<P> {
                 lead_probes: lead.observations().into(),
                 ..UplinkSnapshot::default()
             },
+            uplink_failure: None,
             carrier: parts.carrier,
             lead_probes: parts.lead_probes,
             link_tried_at: now,
@@ -328,7 +331,7 @@ impl<P: Port> Worker<P> {
             self.retire(Retired::Schedule(schedule));
         }
         // Takes back the buffers of what has left, and tries what a link that was down still holds.
-        self.uplink_state.up = self.uplink.wake().is_ok();
+        self.wake_uplink();
         self.wake_idle_pod();
         if self.poll_mode == PollMode::Busy {
             std::hint::spin_loop();

@@ -115,7 +115,7 @@ impl<P: Port> Worker<P> {
         if self.burst.is_empty() {
             return;
         }
-        self.uplink_state.up = self.uplink.wake().is_ok();
+        self.wake_uplink();
         self.link_tried_at = now;
         let left = tai_now();
         // Never back: a clock that was set back is seen in the next turn.
@@ -200,10 +200,16 @@ impl<P: Port> Worker<P> {
         }
     }
 
+    /// Has the uplink send, and notes whether it can.
+    pub(super) fn wake_uplink(&mut self) {
+        self.uplink_failure = self.uplink.wake().err();
+        self.uplink_state.up = self.uplink_failure.is_none();
+    }
+
     fn uplink_is_up(&mut self, now: TaiTime) -> bool {
         if !self.uplink_state.up && now - self.link_tried_at >= LINK_RETRY {
             self.link_tried_at = now;
-            self.uplink_state.up = self.uplink.wake().is_ok();
+            self.wake_uplink();
         }
         self.uplink_state.up
     }

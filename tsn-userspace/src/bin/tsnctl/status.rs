@@ -35,6 +35,9 @@ fn status_text(status: &Status) -> Result<String, std::fmt::Error> {
         uplink.lead_ns,
         uplink.lead_observations
     )?;
+    if let Some(failure) = &uplink.failure {
+        writeln!(text, "          {failure}")?;
+    }
     let facts: Vec<String> = uplink
         .device_facts
         .iter()
