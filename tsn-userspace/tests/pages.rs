@@ -2,8 +2,9 @@
 
 use tsn_userspace::config::Configuration;
 
-const PAGES: [(&str, &str); 3] = [
+const PAGES: [(&str, &str); 4] = [
     ("README.md", include_str!("../../README.md")),
+    ("docs/dpdk.md", include_str!("../../docs/dpdk.md")),
     ("docs/ovs-dpdk.md", include_str!("../../docs/ovs-dpdk.md")),
     (
         "docs/vhost-user.md",

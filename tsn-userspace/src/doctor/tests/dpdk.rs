@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::Code;
 use super::fake::Scenario;
 use super::{assert_complete, bad, of};
+use crate::config::HugepageSize;
 
 const PCI: &str = "0000:03:00.0";
 const CLIENT: &str = "net_virtio_user0,path=/run/switch.sock";
@@ -144,6 +145,32 @@ pub const DPDK_BREAKS: &[DpdkBreak] = &[
         &[Code::OrdinaryPages],
     ),
     (PCI, |s| s.write(FREE_PAGES, "52\n"), &[]),
+    (
+        CLIENT,
+        |s| s.configuration().dpdk.hugepages = HugepageSize::OneGigabyte,
+        &[Code::HugePagesFew],
+    ),
+    (
+        CLIENT,
+        |s| {
+            s.configuration().dpdk.hugepages = HugepageSize::TwoMegabytes;
+            s.configuration().dpdk.memory = Some(513);
+        },
+        &[Code::HugePagesFew],
+    ),
+    (
+        PCI,
+        |s| s.configuration().dpdk.hugepages = HugepageSize::None,
+        &[Code::HugePagesFew],
+    ),
+    (
+        CLIENT,
+        |s| {
+            s.write(FREE_PAGES, "0\n");
+            s.configuration().dpdk.hugepages = HugepageSize::None;
+        },
+        &[],
+    ),
     (
         PCI,
         |s| s.configuration().worker.frame_buffers = 1_048_576,
