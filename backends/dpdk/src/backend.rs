@@ -7,6 +7,7 @@ use std::time::Duration;
 use tsn_port::{Backend, Heartbeat, Link, PodAttachment, PodEnd};
 use tsn_programs::{COUNTER_NAMES, Programs, VethPod, VethPods};
 
+use crate::ethdev::numa_node;
 use crate::frame::Finisher;
 use crate::pods::vhost::VhostPod;
 use crate::uplink::Uplink;
@@ -73,7 +74,10 @@ impl DpdkBackend {
                 name: "frames".into(),
                 frames: config.frame_buffers,
                 frame_bytes: config.frame_bytes,
-                numa_node: None,
+                numa_node: config
+                    .pci_devices
+                    .iter()
+                    .find_map(|address| numa_node(address)),
             },
         )?;
         Ok(Self {
@@ -220,7 +224,9 @@ impl Backend for DpdkBackend {
             .uplinks
             .get(device)
             .map_or_else(Vec::new, Uplink::facts);
-        facts.push(("memory", self.eal.memory().to_owned()));
+        let node = self.pool.numa_node();
+        let node = node.map_or_else(String::new, |node| format!(" on NUMA node {node}"));
+        facts.push(("memory", format!("{}{node}", self.eal.memory())));
         facts
     }
 

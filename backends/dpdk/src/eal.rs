@@ -39,14 +39,15 @@ impl Eal {
     ///
     /// When this process has called it before, when there are too few hugepages, or when DPDK refuses.
     pub fn init(config: &EalConfig) -> Result<Self, EalError> {
-        let hugepages = config.hugepages.choose(config.memory_mib)?;
+        let memory_mib = config.hugepages.whole(config.memory_mib);
+        let hugepages = config.hugepages.choose(memory_mib)?;
         if config.hugepages == Hugepages::Auto && !hugepages {
             tracing::warn!(
-                memory_mib = config.memory_mib,
+                memory_mib,
                 "too few hugepages are free: DPDK uses ordinary pages, which no PCI device can reach"
             );
         }
-        let arguments = arguments(config, hugepages, &own_cpus());
+        let arguments = arguments(config, memory_mib, hugepages, &own_cpus());
         let mut terminated = Vec::new();
         for argument in &arguments {
             terminated.push(
@@ -100,12 +101,12 @@ impl Eal {
 }
 
 /// The EAL's command line.
-fn arguments(config: &EalConfig, hugepages: bool, cpus: &str) -> Vec<String> {
+fn arguments(config: &EalConfig, memory_mib: u32, hugepages: bool, cpus: &str) -> Vec<String> {
     let mut arguments = vec!["tsnd".to_owned()];
     let mut add = |parts: &[&str]| arguments.extend(parts.iter().map(|&part| part.to_owned()));
     add(&["--lcores", &format!("0@({cpus})")]);
     add(&["--file-prefix", &config.file_prefix, "--no-telemetry"]);
-    add(&["-m", &config.memory_mib.to_string()]);
+    add(&["-m", &memory_mib.to_string()]);
     if hugepages {
         // One file, so one memory region: vhost-user takes at most eight.
         add(&["--in-memory", "--single-file-segments"]);

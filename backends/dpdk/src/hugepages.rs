@@ -23,6 +23,15 @@ pub enum Hugepages {
 }
 
 impl Hugepages {
+    /// The memory to ask DPDK for, so that it takes it in pages of this size: less than one of them it would take in
+    /// smaller ones.
+    pub(crate) fn whole(self, memory_mib: u32) -> u32 {
+        match self {
+            Self::Size1Gb => memory_mib.div_ceil(1024).saturating_mul(1024),
+            Self::Auto | Self::Size2Mb | Self::None => memory_mib,
+        }
+    }
+
     /// Whether hugepages are to be used for `memory_mib`.
     ///
     /// # Errors

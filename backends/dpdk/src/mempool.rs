@@ -51,6 +51,7 @@ pub struct PoolLayout {
 pub struct Mempool {
     pool: NonNull<rte_mempool>,
     frames: u32,
+    numa_node: Option<u32>,
     layout: PoolLayout,
     memory: (usize, usize),
 }
@@ -114,6 +115,7 @@ impl Mempool {
         Ok(Self {
             pool,
             frames: config.frames,
+            numa_node: config.numa_node,
             layout: PoolLayout {
                 chunk_bytes: layout.header + layout.object + layout.trailer,
                 mbuf_offset: layout.header,
@@ -138,6 +140,11 @@ impl Mempool {
     /// Buffers that a frame or a device holds.
     pub fn frames_in_use(&self) -> u32 {
         self.frames.saturating_sub(self.free_frames())
+    }
+
+    /// The NUMA node that its memory was asked for on.
+    pub fn numa_node(&self) -> Option<u32> {
+        self.numa_node
     }
 
     /// The longest frame that a buffer holds.

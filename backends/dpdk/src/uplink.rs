@@ -52,6 +52,16 @@ impl Uplink {
             promiscuous: !of_interface,
         };
         let device = Arc::new(EthDevice::open(eal, pool, &device, options)?);
+        if let (Some(device_node), Some(memory_node)) = (device.numa_node(), pool.numa_node())
+            && device_node != memory_node
+        {
+            tracing::warn!(
+                device = name.name(),
+                device_node,
+                memory_node,
+                "the frame buffers are on another NUMA node than the device: each frame crosses between them"
+            );
+        }
         let uplink = Self {
             device: Arc::downgrade(&device),
         };
@@ -101,7 +111,15 @@ impl Uplink {
             ("device", device.name().to_string()),
             ("address", device.address().to_string()),
             ("numa-node", node),
-            ("hardware-launch-time", "no".to_owned()),
+            (
+                "hardware-launch-time",
+                if device.offers_launch_times() {
+                    "offered, not used"
+                } else {
+                    "no"
+                }
+                .to_owned(),
+            ),
         ]
     }
 }

@@ -45,6 +45,7 @@ fn pods_and_uplinks_come_and_go() {
     a_stale_socket_is_replaced(&mut backend, &socket);
     wrong_devices_are_told(&mut backend);
     an_interface_is_an_uplink(&mut backend);
+    a_tap_is_an_uplink(&mut backend);
     checksums_are_completed_by_a_device_that_can(&mut backend, &socket);
     assert_eq!(backend.pool().frames_in_use(), 0, "buffers are left behind");
 }
@@ -164,7 +165,7 @@ fn an_interface_is_an_uplink(backend: &mut DpdkBackend) {
     frame_out.bytes_mut().copy_from_slice(&frame(6));
     uplink.transmit(frame_out).unwrap();
     uplink.wake().unwrap();
-    assert_eq!(receive(&mut far).bytes(), frame(6));
+    receive_ours(&mut far, 6);
     assert!(uplink.receive().is_none(), "the kernel receives there");
     let counters = backend.uplink_counters("near");
     assert!(
@@ -233,6 +234,27 @@ fn datagram() -> Vec<u8> {
     bytes
 }
 
+fn a_tap_is_an_uplink(backend: &mut DpdkBackend) {
+    const NAME: &str = "net_tap0,iface=tap0";
+    let mut uplink = backend.open_uplink(NAME).unwrap();
+    ip("link set tap0 up");
+    wait_until("the link", PATIENCE, || {
+        matches!(backend.uplink_link(NAME), Link::Up { .. })
+    })
+    .unwrap();
+    // The kernel's side of it.
+    let mut kernel = EthPort::new(device(backend, "net_af_packet9,iface=tap0"), backend.pool());
+    let mut out = uplink.allocate(60).unwrap();
+    out.bytes_mut().copy_from_slice(&frame(7));
+    uplink.transmit(out).unwrap();
+    uplink.wake().unwrap();
+    receive_ours(&mut kernel, 7);
+    send(&mut kernel, &frame(8));
+    receive_ours(&mut uplink, 8);
+    drop((uplink, kernel));
+    assert_eq!(backend.uplink_link(NAME), Link::Gone);
+}
+
 fn vhost_pod(socket: &Path) -> PodAttachment {
     PodAttachment {
         name: "pod".into(),
@@ -298,6 +320,15 @@ fn send(port: &mut EthPort, bytes: &[u8]) {
 
 fn receive<P: Port>(port: &mut P) -> P::Frame {
     wait_for("a frame", PATIENCE, || port.receive()).unwrap()
+}
+
+/// As [`receive`], past what the kernel sends of its own accord.
+fn receive_ours<P: Port>(port: &mut P, number: u8) {
+    wait_until("our frame", PATIENCE, || {
+        port.receive()
+            .is_some_and(|received| received.bytes() == frame(number))
+    })
+    .unwrap();
 }
 
 /// A bpffs of our own, in a mount namespace of our own.

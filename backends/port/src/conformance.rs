@@ -28,8 +28,8 @@ pub trait TestBed {
     /// Buffers of the pool that neither a port, a device nor a frame holds.
     fn free_buffers(&mut self) -> usize;
 
-    /// Buffers that the sender's driver may keep after their frames have left, until it needs the room. A leak of fewer
-    /// stays unseen by the suite.
+    /// By how many the buffers that the drivers have may differ while nothing is on the way: one keeps what has left until
+    /// it needs the room, another gets back late what it was short of. A leak of fewer stays unseen by the suite.
     fn kept_by_driver(&self) -> usize {
         0
     }

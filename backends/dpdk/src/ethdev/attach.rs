@@ -10,6 +10,8 @@ use tsn_port::{DeviceKind, DeviceName};
 use super::EthDevice;
 use crate::{DeviceError, DpdkReason, Eal};
 
+const PCI_DEVICES: &str = "/sys/bus/pci/devices";
+
 /// The kernel drivers that leave a device to user space.
 const USER_SPACE_DRIVERS: [&str; 3] = ["vfio-pci", "uio_pci_generic", "igb_uio"];
 
@@ -69,9 +71,16 @@ pub fn attach(_eal: Eal, name: &DeviceName) -> Result<EthDevice, DeviceError> {
         receive_slots: 0,
         interface_index: 0,
         link_events: false,
+        launch_times: false,
         finishes_checksums: false,
         complaints: Arc::new([]),
     })
+}
+
+/// The NUMA node of a PCI device, if the kernel knows both.
+pub fn numa_node(address: &str) -> Option<u32> {
+    let path = Path::new(PCI_DEVICES).join(address).join("numa_node");
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 fn find(name: &CString) -> Option<u16> {
@@ -87,7 +96,7 @@ fn diagnose_pci(name: &DeviceName) -> Option<DeviceError> {
         return None;
     }
     let address = name.name().to_owned();
-    let entry = Path::new("/sys/bus/pci/devices").join(&address);
+    let entry = Path::new(PCI_DEVICES).join(&address);
     if !entry.exists() {
         return Some(DeviceError::NoSuchPci { address });
     }

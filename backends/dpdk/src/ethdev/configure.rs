@@ -49,6 +49,8 @@ pub fn start(
     device.finishes_checksums =
         info.tx_offload_capa & checksums == checksums && !passes_checksums_on(&device.driver);
 
+    device.launch_times = info.tx_offload_capa & u64::from(sys::SHIM_SEND_ON_TIMESTAMP) != 0;
+
     let mut settings = sys::rte_eth_conf::default();
     if device.finishes_checksums {
         settings.txmode.offloads |= checksums;

@@ -13,6 +13,7 @@ use tsn_port::{DeviceName, MacAddress};
 
 use crate::{DeviceError, Eal, Mempool};
 
+pub(crate) use attach::numa_node;
 pub use port::EthPort;
 pub(crate) use port::EthPortRole;
 
@@ -41,6 +42,8 @@ pub struct EthDevice {
     link_events: bool,
     /// Whether it completes the checksums of the frames that it sends.
     pub(crate) finishes_checksums: bool,
+    /// Whether it could hold a frame until its launch time.
+    launch_times: bool,
     /// What DPDK complained of while the device started all the same.
     complaints: Arc<[String]>,
 }
@@ -87,6 +90,11 @@ impl EthDevice {
     /// The index of the kernel's interface behind it, if there is one.
     pub fn interface_index(&self) -> Option<u32> {
         (self.interface_index != 0).then_some(self.interface_index)
+    }
+
+    /// Whether it offers to hold a frame until its launch time. The port does not use that.
+    pub fn offers_launch_times(&self) -> bool {
+        self.launch_times
     }
 
     /// The NUMA node that it is connected to, if it is to one.

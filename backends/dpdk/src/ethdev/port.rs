@@ -255,6 +255,7 @@ impl Port for EthPort {
         let drops = self.device.drops();
         PortCounters {
             receive_ring_full: drops.receive_ring_full,
+            receive_no_buffer: self.counters.receive_no_buffer + drops.receive_no_buffer,
             transmit_dropped: drops.transmit,
             ..self.counters
         }

@@ -9,11 +9,16 @@ use super::EthDevice;
 /// Drivers that count as failed what they did not take: it is offered again, so nothing is lost.
 const COUNT_REFUSALS: [&str; 2] = ["net_vhost", "net_ring"];
 
+/// Drivers that drop a frame when no free buffer is there; with others it waits where it is.
+const DROP_WITHOUT_BUFFER: [&str; 1] = ["net_tap"];
+
 /// Drops that a device counts.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Drops {
     /// Frames that came when its receive queue was full.
     pub receive_ring_full: u64,
+    /// Frames that came when no buffer was free.
+    pub receive_no_buffer: u64,
     /// Frames that it took for transmission and did not send.
     pub transmit: u64,
 }
@@ -24,8 +29,10 @@ impl EthDevice {
         // SAFETY: a place for the result; on failure it stays zero.
         unsafe { sys::rte_eth_stats_get(self.port, &raw mut statistics) };
         let counts_refusals = COUNT_REFUSALS.contains(&self.driver());
+        let drops = DROP_WITHOUT_BUFFER.contains(&self.driver());
         Drops {
             receive_ring_full: statistics.imissed,
+            receive_no_buffer: if drops { statistics.rx_nombuf } else { 0 },
             transmit: if counts_refusals {
                 0
             } else {

@@ -31,6 +31,11 @@ enum {
 	SHIM_DEV_LINK_EVENTS = RTE_ETH_DEV_INTR_LSC,
 };
 
+/* The offload of a device that holds a frame until its launch time. */
+enum {
+	SHIM_SEND_ON_TIMESTAMP = RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP,
+};
+
 /* The calling thread's rte_errno: a positive errno value or one of DPDK's own. */
 int shim_errno(void);
 void shim_clear_errno(void);

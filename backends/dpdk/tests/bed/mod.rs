@@ -22,7 +22,7 @@ pub struct Bed {
     pub sender: EthPort,
     pub receiver: EthPort,
     pub pool: Mempool,
-    /// Buffers that the sender's driver may keep after their frames have left.
+    /// By how many the drivers' buffers may differ at rest.
     pub kept_by_driver: usize,
     /// Buffers that the receiver's driver takes for each frame when it is received.
     pub needed_to_receive: usize,
