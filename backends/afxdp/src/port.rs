@@ -185,7 +185,7 @@ impl Port for AfxdpPort {
             max_frame_bytes: self.max_frame_bytes,
             transmit_slots: self.socket.slots(),
             zero_copy: false,
-            hardware_launch_time: false,
+            hardware_launch: None,
             // In copy mode only the system call sends.
             waits_for_wake: true,
         }

@@ -114,6 +114,19 @@ where
         });
     }
 
+    /// A frame that is to be transmitted, unless it is refused, or dropped as if the device did it.
+    fn pass(&mut self, frame: P::Frame) -> Result<Option<P::Frame>, P::Frame> {
+        if self.rng.happens(self.faults.refuse_per_mille) {
+            self.done.refused += 1;
+            return Err(frame);
+        }
+        if self.rng.happens(self.faults.drop_per_mille) {
+            self.done.dropped += 1;
+            return Ok(None);
+        }
+        Ok(Some(frame))
+    }
+
     fn room_to_hold(&self) -> bool {
         self.held.len() < HELD_FRAMES
     }
@@ -158,15 +171,17 @@ where
     }
 
     fn transmit(&mut self, frame: P::Frame) -> Result<(), P::Frame> {
-        if self.rng.happens(self.faults.refuse_per_mille) {
-            self.done.refused += 1;
-            return Err(frame);
+        match self.pass(frame)? {
+            Some(frame) => self.inner.transmit(frame),
+            None => Ok(()),
         }
-        if self.rng.happens(self.faults.drop_per_mille) {
-            self.done.dropped += 1;
-            return Ok(());
+    }
+
+    fn transmit_at(&mut self, frame: P::Frame, launch_time_ns: u64) -> Result<(), P::Frame> {
+        match self.pass(frame)? {
+            Some(frame) => self.inner.transmit_at(frame, launch_time_ns),
+            None => Ok(()),
         }
-        self.inner.transmit(frame)
     }
 
     fn wake(&mut self) -> Result<(), P::Error> {

@@ -78,6 +78,19 @@ pub trait Port: Send {
     /// Gives the frame back when the transmit ring is full, so that the caller decides what becomes of it.
     fn transmit(&mut self, frame: Self::Frame) -> Result<(), Self::Frame>;
 
+    /// As [`transmit`](Self::transmit), and the device holds the frame until CLOCK_TAI is `launch_time_ns`, where
+    /// [`Capabilities::hardware_launch`] says that it can; elsewhere the frame leaves as any other. Launch times must not
+    /// decrease from one frame to the next, and a frame that comes to the device later than its lead before its launch
+    /// time may leave late.
+    ///
+    /// # Errors
+    ///
+    /// As [`transmit`](Self::transmit).
+    fn transmit_at(&mut self, frame: Self::Frame, launch_time_ns: u64) -> Result<(), Self::Frame> {
+        let _ = launch_time_ns;
+        self.transmit(frame)
+    }
+
     /// Tells the device of what was queued, and takes back the buffers of what has left.
     ///
     /// # Errors
@@ -309,8 +322,16 @@ pub struct Capabilities {
     pub transmit_slots: usize,
     /// Whether the device moves frames without a copy by the kernel (AF_XDP zero-copy, poll-mode driver).
     pub zero_copy: bool,
-    /// Whether the device itself can hold a frame until its launch time.
-    pub hardware_launch_time: bool,
+    /// Whether the device itself can hold a frame until its launch time ([`Port::transmit_at`]), and what it needs for
+    /// that.
+    pub hardware_launch: Option<HardwareLaunch>,
     /// Whether a frame that `transmit` took stays until the next `wake`. Otherwise it may leave at once.
     pub waits_for_wake: bool,
+}
+
+/// What a device needs to hold frames until their launch times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HardwareLaunch {
+    /// How long before its launch time a frame must have been handed to the device by [`Port::wake`], in nanoseconds.
+    pub lead_ns: u64,
 }

@@ -218,7 +218,7 @@ impl Port for LoopbackPort {
             max_frame_bytes: BUFFER_BYTES,
             transmit_slots: self.slots,
             zero_copy: true,
-            hardware_launch_time: false,
+            hardware_launch: None,
             waits_for_wake: true,
         }
     }

@@ -129,7 +129,7 @@ impl Port for QueuePort {
             max_frame_bytes: FRAME_BYTES,
             transmit_slots: 1,
             zero_copy: true,
-            hardware_launch_time: false,
+            hardware_launch: None,
             waits_for_wake: true,
         }
     }

@@ -63,9 +63,12 @@ pub struct UplinkStatus {
     /// Why the device does not send, if it says so; absent while it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
-    /// How much earlier the worker acts so that the frame is on the wire in time, in nanoseconds.
+    /// Whether the device itself holds each frame until its time.
+    pub hardware_launch_time: bool,
+    /// How much earlier the worker acts so that the frame is on the wire in time, in nanoseconds. With
+    /// `hardware_launch_time`: how much earlier the device must have the frame.
     pub lead_ns: u64,
-    /// Wake-ups that the lead rests on.
+    /// Wake-ups that the lead rests on; 0 with `hardware_launch_time`.
     pub lead_observations: u32,
     /// Frames sent at start to measure the lead.
     pub lead_probes: u64,
@@ -265,6 +268,7 @@ impl UplinkStatus {
             link_speed: link_speed_mbps,
             up: uplink.up,
             failure: snapshot.uplink_failure.clone(),
+            hardware_launch_time: uplink.hardware_launch,
             lead_ns: snapshot.lead.as_nanos(),
             lead_observations: snapshot.lead_observations,
             lead_probes: uplink.lead_probes,

@@ -139,6 +139,12 @@ fn answering(answers: &Answers, findings: &mut Findings) {
 fn lead(answers: &Answers, findings: &mut Findings) {
     let uplink = &answers.status.uplink;
     let (lead_ns, seen) = (uplink.lead_ns, uplink.lead_observations);
+    if uplink.hardware_launch_time {
+        let what = format!(
+            "the device holds frames until their launch times, with a lead of {lead_ns} ns"
+        );
+        return findings.fine(Code::Lead, what);
+    }
     let what = format!("the lead is {lead_ns} ns, over {seen} wake-ups");
     if seen == 0 || lead_ns == 0 {
         findings.bad(

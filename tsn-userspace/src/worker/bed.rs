@@ -57,7 +57,7 @@ impl<P: Port> Bed<P> {
             },
             gates: compiled.gates,
             carrier: true,
-            lead_probes: 0,
+            lead_probes: 8,
             poll_mode: PollMode::Busy,
             spin_before: Nanoseconds::ZERO,
             stall_threshold: Nanoseconds::from_nanos(10_000),

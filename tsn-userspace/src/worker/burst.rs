@@ -101,10 +101,10 @@ impl<F> Burst<F> {
         may_join.then_some(start)
     }
 
-    /// Gives every frame to `transmit` and notes what it says.
-    pub fn transmit(&mut self, mut transmit: impl FnMut(F) -> bool) {
+    /// Gives every frame with its start to `transmit`, and notes what it says.
+    pub fn transmit(&mut self, mut transmit: impl FnMut(F, TaiTime) -> bool) {
         for (frame, decision) in self.frames.drain(..).zip(&mut self.decisions) {
-            decision.taken = transmit(frame);
+            decision.taken = transmit(frame, decision.start);
         }
     }
 
@@ -209,7 +209,7 @@ mod tests {
             burst.push(departure(start_ns, 100, Launch::None), None);
         }
         let mut room = 1;
-        burst.transmit(|frame| {
+        burst.transmit(|frame, _| {
             assert_eq!(frame, 7);
             room -= 1;
             room >= 0

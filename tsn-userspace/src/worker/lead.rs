@@ -1,7 +1,7 @@
 //! How much earlier the worker must act so that the frame is on the wire in time.
 
 use tsn_core::Nanoseconds;
-use tsn_port::{Frame, Port};
+use tsn_port::{Frame, HardwareLaunch, Port};
 
 use super::quantile::{Quantile, RunningQuantile};
 use crate::clock::tai_now;
@@ -42,6 +42,17 @@ impl Lead {
             durations_ns.push(duration.as_nanos());
         }
         Self::from_durations_ns(&mut durations_ns)
+    }
+
+    /// Of a device that holds frames until their launch times: what it needs, not what was measured.
+    pub fn of_device(device: HardwareLaunch) -> Self {
+        Self {
+            decile: RunningQuantile::from_durations_ns(
+                Quantile::LowerDecile,
+                &mut [device.lead_ns],
+            ),
+            believed_up_to_ns: 0,
+        }
     }
 
     fn from_durations_ns(durations_ns: &mut [u64]) -> Self {

@@ -3,6 +3,9 @@
 //! In the steady state it takes no lock, allocates nothing, copies no payload and makes no system call but the
 //! uplink's wake-up (and, in adaptive mode, its own sleep).
 
+mod ahead;
+#[cfg(test)]
+mod ahead_tests;
 #[cfg(test)]
 mod bed;
 mod burst;
@@ -107,6 +110,8 @@ pub struct Worker<P: Port> {
     uplink: P,
     /// See `Capabilities::waits_for_wake`.
     waits_for_wake: bool,
+    /// Whether the uplink's device holds frames until their launch times.
+    device_holds: bool,
     uplink_state: UplinkSnapshot,
     /// Why the last wake-up of the uplink failed, if it did.
     uplink_failure: Option<P::Error>,
@@ -147,12 +152,23 @@ impl<P: Port> Worker<P> {
     /// Prepares everything that allocates, and measures the lead.
     pub fn new(parts: WorkerParts<P>) -> Self {
         let mut uplink = parts.uplink;
-        let probes = if parts.carrier { parts.lead_probes } else { 0 };
-        let lead = Lead::measure(&mut uplink, probes);
+        let hardware = uplink.capabilities().hardware_launch;
+        // What a device needs to know beforehand is not to be measured.
+        let lead_probes = if hardware.is_some() {
+            0
+        } else {
+            parts.lead_probes
+        };
+        let lead = match hardware {
+            Some(device) => Lead::of_device(device),
+            None => Lead::measure(&mut uplink, if parts.carrier { lead_probes } else { 0 }),
+        };
         let receives = uplink.levels().receive_slots > 0;
         let now = tai_now();
         let mut scheduler = Scheduler::new(parts.scheduler);
-        scheduler.set_gate_margins(margins(lead, parts.stall_threshold));
+        if hardware.is_none() {
+            scheduler.set_gate_margins(margins(lead, parts.stall_threshold));
+        }
         let on_wire = now + lead.get();
         scheduler.set_enabled(on_wire, parts.gates.enabled);
         if let Some(schedule) = parts.gates.schedule {
@@ -165,12 +181,18 @@ impl<P: Port> Worker<P> {
             uplink,
             uplink_state: UplinkSnapshot {
                 up: true,
-                lead_probes: lead.observations().into(),
+                lead_probes: if hardware.is_none() {
+                    lead.observations().into()
+                } else {
+                    0
+                },
+                hardware_launch: hardware.is_some(),
                 ..UplinkSnapshot::default()
             },
             uplink_failure: None,
             carrier: parts.carrier,
-            lead_probes: parts.lead_probes,
+            device_holds: hardware.is_some(),
+            lead_probes,
             link_tried_at: now,
             lead,
             burst: Burst::new(lead.get()),
@@ -228,6 +250,7 @@ impl<P: Port> Worker<P> {
             let next = self.next_moment(now);
             if let Some(next) = next
                 && may_wait
+                && !self.device_holds
                 && next <= now + HOLD_STILL
             {
                 self.hold_still(next);
@@ -322,7 +345,7 @@ impl<P: Port> Worker<P> {
     /// When the next decision may have to be taken.
     fn next_moment(&mut self, now: TaiTime) -> Option<TaiTime> {
         let next = self.scheduler.next_event(self.on_wire(now));
-        next.map(|next| next - self.lead.get())
+        next.map(|next| next - self.lead.get() - self.slack())
     }
 
     /// Nothing to do until `next`, a command, or a frame: sleeps if that is worth it.

@@ -143,7 +143,10 @@ impl<P: Port> Worker<P> {
         let gates = self.scheduler.gates();
         snapshot.at = now;
         snapshot.lead = self.lead.get();
-        snapshot.lead_observations = self.lead.observations();
+        snapshot.lead_observations = match self.device_holds {
+            true => 0,
+            false => self.lead.observations(),
+        };
         snapshot.gates = GatesSnapshot {
             states: gates.states(now),
             config_change_time: gates.config_change_time(),

@@ -81,6 +81,8 @@ pub struct UplinkSnapshot {
     pub dropped_clock_lost: u64,
     /// Frames sent to measure the lead.
     pub lead_probes: u64,
+    /// Whether the device holds frames until their launch times.
+    pub hardware_launch: bool,
     /// What became of the frames that arrived.
     pub delivery: DeliveryCounters,
 }

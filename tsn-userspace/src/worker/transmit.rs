@@ -14,6 +14,9 @@ const LINK_RETRY: Nanoseconds = Nanoseconds::from_nanos(1_000_000);
 impl<P: Port> Worker<P> {
     /// Sends the frames whose moment it is, if there are any.
     pub(super) fn transmit(&mut self, now: TaiTime) -> bool {
+        if self.device_holds {
+            return self.transmit_ahead(now);
+        }
         let decided = self.decide(self.on_wire(now), now);
         self.hand_over();
         self.wake(now, false);
@@ -65,7 +68,7 @@ impl<P: Port> Worker<P> {
     }
 
     /// Takes the next frame that starts at `on_wire` from the queues, if there is one.
-    fn dequeue(&mut self, on_wire: TaiTime, now: TaiTime) -> bool {
+    pub(super) fn dequeue(&mut self, on_wire: TaiTime, now: TaiTime) -> bool {
         let (places, stalls) = (&mut self.places, &mut self.stalls);
         let departure = self.scheduler.dequeue_or_drop(on_wire, |dropped| {
             let stalled = dropped
@@ -104,9 +107,10 @@ impl<P: Port> Worker<P> {
     }
 
     /// Gives the frames that were decided on to the uplink.
-    fn hand_over(&mut self) {
+    pub(super) fn hand_over(&mut self) {
         let uplink = &mut self.uplink;
-        self.burst.transmit(|frame| uplink.transmit(frame).is_ok());
+        self.burst
+            .transmit(|frame, start| uplink.transmit_at(frame, start.as_nanos()).is_ok());
     }
 
     /// Lets the uplink send what it was given at `now`, and measures how that went. A stall may have kept the worker
@@ -154,7 +158,7 @@ impl<P: Port> Worker<P> {
     }
 
     /// A frame has left, or has not.
-    fn account(&mut self, decision: Decision, left: TaiTime, stalled: bool) {
+    pub(super) fn account(&mut self, decision: Decision, left: TaiTime, stalled: bool) {
         if !decision.taken || !self.uplink_state.up {
             if decision.taken {
                 // It stays in the ring and leaves when the link is back, out of its time: for its stream it is lost.
@@ -216,7 +220,7 @@ impl<P: Port> Worker<P> {
 }
 
 /// The instant at which a frame was to leave; a deadline is none.
-fn launch_time(launch: Launch) -> Option<TaiTime> {
+pub(super) fn launch_time(launch: Launch) -> Option<TaiTime> {
     match launch {
         Launch::At(time) => Some(time),
         Launch::By(_) | Launch::None => None,

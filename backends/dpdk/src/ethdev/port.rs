@@ -289,7 +289,7 @@ impl Port for EthPort {
             max_frame_bytes: self.max_frame_bytes,
             transmit_slots: STAGE_SLOTS,
             zero_copy: true,
-            hardware_launch_time: false,
+            hardware_launch: None,
             waits_for_wake: true,
         }
     }

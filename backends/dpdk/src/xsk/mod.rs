@@ -243,7 +243,7 @@ impl Port for XskPort {
             max_frame_bytes: self.max_frame_bytes,
             transmit_slots: RING_SLOTS as usize,
             zero_copy: false,
-            hardware_launch_time: false,
+            hardware_launch: None,
             // In copy mode only the system call sends.
             waits_for_wake: true,
         }

@@ -26,14 +26,21 @@ fn status_text(status: &Status) -> Result<String, std::fmt::Error> {
         "clock     {:?}, TAI-UTC {} s, error at most {} us",
         clock.state, clock.tai_utc_offset_s, clock.max_error_us
     )?;
+    let lead = if uplink.hardware_launch_time {
+        "that its hardware launch time needs".to_owned()
+    } else {
+        format!(
+            "over {} wake-ups, no hardware launch time",
+            uplink.lead_observations
+        )
+    };
     writeln!(
         text,
-        "uplink    {} {}, {} Mb/s, lead {} ns over {} wake-ups",
+        "uplink    {} {}, {} Mb/s, lead {} ns {lead}",
         uplink.device,
         if uplink.up { "up" } else { "down" },
         uplink.link_speed,
-        uplink.lead_ns,
-        uplink.lead_observations
+        uplink.lead_ns
     )?;
     if let Some(failure) = &uplink.failure {
         writeln!(text, "          {failure}")?;

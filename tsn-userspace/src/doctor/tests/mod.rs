@@ -86,6 +86,15 @@ fn a_vhost_user_pod_needs_its_socket_and_no_device() {
 }
 
 #[test]
+fn a_device_that_holds_frames_needs_no_measured_lead() {
+    let mut scenario = Scenario::healthy();
+    let uplink = &mut scenario.answers().status.uplink;
+    uplink.hardware_launch_time = true;
+    (uplink.lead_ns, uplink.lead_observations) = (200_000, 0);
+    assert_eq!(bad(&scenario.examine()), BTreeSet::new());
+}
+
+#[test]
 fn every_code_is_provoked() {
     let of_dpdk = DPDK_BREAKS.iter().flat_map(|(_, _, codes)| codes.iter());
     let provoked: BTreeSet<Code> = all_breaks()
