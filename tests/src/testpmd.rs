@@ -16,14 +16,25 @@ const BOUND: Duration = Duration::from_secs(30);
 /// Frames of one burst that [`Testpmd::send`] sends.
 pub const BURST_FRAMES: u64 = 32;
 
-/// A running `dpdk-testpmd` with one port; dropping it kills it.
+/// A running `dpdk-testpmd`; dropping it kills it.
 #[derive(Debug)]
 pub struct Testpmd {
     process: Process,
     _runtime_directory: TempDir,
 }
 
-/// What it has counted of its port since it was started.
+/// Where a [`Testpmd`] runs, and with what.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Its DPDK devices such as `net_virtio_user0,path=/run/pod.sock`, port 0 first.
+    pub devices: &'a [&'a str],
+    /// The core of both of its threads.
+    pub cpu: usize,
+    /// Whether its 128 MB of memory are hugepages.
+    pub hugepages: bool,
+}
+
+/// What it has counted of a port since it was started.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct PortStats {
     /// Frames that it received.
@@ -53,15 +64,44 @@ impl Testpmd {
     ///
     /// When it is not installed.
     pub fn spawn(namespace: &Namespace, device: &str, options: &[&str]) -> Result<Self> {
+        let place = Place {
+            devices: &[device],
+            // The worker under test has another.
+            cpu: 0,
+            hugepages: false,
+        };
+        Self::spawn_at(namespace, place, options)
+    }
+
+    /// As [`start`](Self::start), with as many devices as are wanted, on any core.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_at(namespace: &Namespace, place: Place<'_>, options: &[&str]) -> Result<Self> {
+        let mut testpmd = Self::spawn_at(namespace, place, options)?;
+        testpmd.wait_ready()?;
+        Ok(testpmd)
+    }
+
+    fn spawn_at(namespace: &Namespace, place: Place<'_>, options: &[&str]) -> Result<Self> {
         // Written by lines, so that an answer is whole when the prompt comes, which is not buffered.
         let mut command = namespace.command("stdbuf");
         command.args(["--output=L", "dpdk-testpmd"]);
-        // Both of its threads on the core that the worker under test does not have.
-        command.args(["--lcores=(0,1)@0", "--no-huge", "-m", "128", "--no-pci"]);
+        command.arg(format!("--lcores=(0,1)@{}", place.cpu));
+        command.args(["-m", "128", "--no-pci"]);
+        if place.hugepages {
+            // One file, so one memory region: vhost-user takes at most eight.
+            command.args(["--in-memory", "--single-file-segments"]);
+        } else {
+            command.arg("--no-huge");
+        }
         // DPDK leaves directories there.
         let runtime_directory = scratch::directory("testpmd")?;
         command.env("RUNTIME_DIRECTORY", runtime_directory.path());
-        command.arg(format!("--vdev={device}"));
+        for device in place.devices {
+            command.arg(format!("--vdev={device}"));
+        }
         command.args(["--", "--interactive", "--forward-mode=rxonly"]);
         command.args(["--total-num-mbufs=4096", "--no-flush-rx"]);
         command.args(options);
@@ -106,19 +146,41 @@ impl Testpmd {
         self.command(&format!("start tx_first {bursts}")).map(drop)
     }
 
-    /// What it has counted.
+    /// What it has counted of port 0.
     ///
     /// # Errors
     ///
     /// With its output, when it does not answer with counters.
     pub fn stats(&mut self) -> Result<PortStats> {
-        let answer = self.command("show port stats 0")?;
+        self.stats_of(0)
+    }
+
+    /// What it has counted of a port.
+    ///
+    /// # Errors
+    ///
+    /// With its output, when it does not answer with counters.
+    pub fn stats_of(&mut self, port: usize) -> Result<PortStats> {
+        let answer = self.command(&format!("show port stats {port}"))?;
         let stats = PortStats {
             received: number_behind(&answer, "RX-packets:")?,
             received_bytes: number_behind(&answer, "RX-bytes:")?,
             sent: number_behind(&answer, "TX-packets:")?,
         };
         Ok(stats)
+    }
+
+    /// Time that its forwarding thread has spent on bursts with frames since the last `start`, if it was told to
+    /// `set record-core-cycles on` before.
+    ///
+    /// # Errors
+    ///
+    /// With its output, when it does not answer with such a time.
+    pub fn busy_time(&mut self) -> Result<Duration> {
+        let answer = self.command("show fwd stats all")?;
+        let cycles = number_behind(&answer, "total cycles=")?;
+        let mhz = number_behind(&answer, ") at ")?;
+        Ok(Duration::from_nanos(cycles * 1_000 / mhz.max(1)))
     }
 
     /// Gives it a command and waits for its answer.

@@ -47,9 +47,12 @@ pub fn run() -> Result<()> {
     step("cargo xtask demo", || {
         run_command(&mut cargo(&["xtask", "demo"]))
     })?;
-    step("cargo xtask bench --quick", || {
-        run_command(&mut cargo(&["xtask", "bench", "--quick"]))
-    })?;
+    for backend in dpdk::backends() {
+        step(&format!("cargo xtask bench --quick, {backend}"), || {
+            let arguments = ["xtask", "bench", "--quick", "--backend", backend.name()];
+            run_command(&mut cargo(&arguments))
+        })?;
+    }
     step("cargo xtask test", || {
         run_command(&mut cargo(&["xtask", "test"]))
     })

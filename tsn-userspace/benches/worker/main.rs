@@ -2,8 +2,12 @@
 //!
 //! `cargo bench -p tsn-userspace --bench worker` prints JSON: for each subject the start of the uplink's wake-up less
 //! the launch time, frame by frame, in nanoseconds. `cargo xtask bench` makes tables of it. The ports have no device
-//! behind them, so that there is no lead and nothing but the worker is measured.
+//! behind them, or with the feature `dpdk` DPDK's null device, so that there is no lead and nothing but the worker is
+//! measured.
 
+mod no_device;
+#[cfg(feature = "dpdk")]
+mod null_device;
 mod port;
 mod spin;
 mod turn;
@@ -31,6 +35,10 @@ struct Arguments {
     /// Length of a turn in milliseconds; one frame is due in each.
     #[arg(long, default_value_t = 1_000)]
     turn_ms: u32,
+    /// Measure the worker over DPDK's null device.
+    #[cfg(feature = "dpdk")]
+    #[arg(long)]
+    dpdk: bool,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -40,10 +48,18 @@ struct Arguments {
 #[derive(Clone, Copy)]
 enum Subject {
     BareSpinLoop,
-    Worker { pods: usize, queued: usize },
+    Worker {
+        pods: usize,
+        queued: usize,
+    },
+    #[cfg(feature = "dpdk")]
+    WorkerOverDpdk {
+        pods: usize,
+    },
 }
 
-const SUBJECTS: [Subject; 5] = [
+/// Without a device.
+const WORKER_ALONE: &[Subject] = &[
     Subject::BareSpinLoop,
     Subject::Worker { pods: 1, queued: 0 },
     Subject::Worker {
@@ -59,6 +75,15 @@ const SUBJECTS: [Subject; 5] = [
         queued: 100_000,
     },
 ];
+/// With `--dpdk`.
+#[cfg(feature = "dpdk")]
+const OVER_DPDK: &[Subject] = &[
+    Subject::BareSpinLoop,
+    Subject::Worker { pods: 1, queued: 0 },
+    Subject::WorkerOverDpdk { pods: 1 },
+    // With the uplink, half of what DPDK can have.
+    Subject::WorkerOverDpdk { pods: 15 },
+];
 
 /// What was found of a subject.
 #[derive(Serialize, Default)]
@@ -68,6 +93,8 @@ struct Found {
     pods: Option<usize>,
     /// Frames that waited all the time.
     queued: usize,
+    /// What is below the ports, if anything is.
+    device: Option<&'static str>,
     /// Start of the wake-up less launch time, of all frames that no stall touched.
     errors_ns: Vec<i64>,
     /// Frames that a stall touched.
@@ -79,21 +106,39 @@ struct Found {
 fn main() {
     let arguments = Arguments::parse();
     pin(0).expect("core 0");
+    #[cfg(not(feature = "dpdk"))]
+    let subjects = WORKER_ALONE;
+    #[cfg(feature = "dpdk")]
+    let (subjects, devices) = match arguments.dpdk {
+        false => (WORKER_ALONE, None),
+        true => (OVER_DPDK, Some(null_device::NullDevices::new())),
+    };
     let settle = move || {
         pin(arguments.cpu).expect("the worker's core");
         make_realtime(arguments.realtime_priority).expect("SCHED_FIFO needs root");
         sharpen_timers();
     };
     let length = Duration::from_millis(arguments.turn_ms.into());
-    let mut found: Vec<Found> = SUBJECTS.map(|_| Found::default()).into();
+    let mut found: Vec<Found> = subjects.iter().map(|_| Found::default()).collect();
     for _ in 0..arguments.rounds {
-        for (found, subject) in found.iter_mut().zip(SUBJECTS) {
-            let turn = match subject {
+        for (found, subject) in found.iter_mut().zip(subjects) {
+            let turn = match *subject {
                 Subject::BareSpinLoop => spin::measure(length, settle),
                 Subject::Worker { pods, queued } => {
                     found.pods = Some(pods);
                     found.queued = queued;
-                    turn::measure(length, pods, queued, settle)
+                    turn::measure(length, pods, queued, |_| no_device::NoDevice, settle)
+                }
+                #[cfg(feature = "dpdk")]
+                Subject::WorkerOverDpdk { pods } => {
+                    found.pods = Some(pods);
+                    found.device = Some("net_null");
+                    let devices = devices.expect("--dpdk was given");
+                    let settle = || {
+                        settle();
+                        devices.enter_thread();
+                    };
+                    turn::measure(length, pods, 0, |number| devices.port(number), settle)
                 }
             };
             found.add(&turn);

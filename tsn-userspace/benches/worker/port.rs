@@ -1,13 +1,12 @@
-//! Ports without a device: frames come out of a queue, and where they leave only the clock is read.
+//! Ports whose frames come out of a queue, and where it is noted when they leave.
 
-use std::convert::Infallible;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tsn_core::TaiTime;
-use tsn_port::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels, Stamp};
+use tsn_port::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels, Stamp, TimeBase};
 use tsn_userspace::clock::tai_now;
 
 use crate::turn::Departure;
@@ -15,19 +14,19 @@ use crate::turn::Departure;
 /// A minimum frame, without FCS.
 pub const FRAME_BYTES: usize = 60;
 
-/// A frame in the queue itself.
-pub struct QueuedFrame {
-    pub bytes: [u8; FRAME_BYTES],
-    pub stamp: Stamp,
+/// A frame of the port below, with the stamp that it was to have.
+pub struct StampedFrame<F> {
+    frame: F,
+    stamp: Stamp,
 }
 
-impl Frame for QueuedFrame {
+impl<F: Frame> Frame for StampedFrame<F> {
     fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.frame.bytes()
     }
 
     fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
+        self.frame.bytes_mut()
     }
 
     fn stamp(&self) -> Stamp {
@@ -35,15 +34,21 @@ impl Frame for QueuedFrame {
     }
 }
 
-/// Where frames for a port are put.
+/// Where a port is told of frames.
 pub struct Feed {
-    queue: Sender<QueuedFrame>,
+    queue: Sender<Stamp>,
     arrived: Arc<EventFd>,
 }
 
 impl Feed {
-    pub fn give(&self, frame: QueuedFrame) {
-        self.queue.send(frame).expect("the worker runs");
+    /// A frame arrives that is to leave at this time.
+    pub fn give(&self, due: TaiTime) {
+        let stamp = Stamp {
+            launch_time_ns: due.as_nanos(),
+            time_base: TimeBase::Tai,
+            priority: 7,
+        };
+        self.queue.send(stamp).expect("the worker runs");
         self.arrived.write(1).expect("an event");
     }
 }
@@ -51,21 +56,23 @@ impl Feed {
 /// What the uplink saw, frame by frame.
 pub type Log = Arc<Mutex<Vec<Departure>>>;
 
-/// A pod's port, or the uplink.
-pub struct QueuePort {
-    queue: Receiver<QueuedFrame>,
+/// A pod's port, or the uplink, over one that nothing arrives at.
+pub struct QueuePort<P: Port> {
+    below: P,
+    queue: Receiver<Stamp>,
     arrived: Arc<EventFd>,
     due: Option<TaiTime>,
     log: Log,
 }
 
-impl QueuePort {
-    /// A port for as many frames as are to wait at once, and where they are put.
-    pub fn new(slots: usize, log: &Log) -> (Self, Feed) {
+impl<P: Port> QueuePort<P> {
+    /// A port for as many frames as are to wait at once, and where it is told of them.
+    pub fn new(below: P, slots: usize, log: &Log) -> (Self, Feed) {
         let (feed, queue) = crossbeam_channel::bounded(slots);
         let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
         let arrived = Arc::new(EventFd::from_flags(flags).expect("a descriptor"));
         let port = Self {
+            below,
             queue,
             arrived: Arc::clone(&arrived),
             due: None,
@@ -81,23 +88,36 @@ impl QueuePort {
     }
 }
 
-impl Port for QueuePort {
-    type Frame = QueuedFrame;
-    type Error = Infallible;
+impl<P: Port> Port for QueuePort<P> {
+    type Frame = StampedFrame<P::Frame>;
+    type Error = P::Error;
 
-    fn receive(&mut self) -> Option<QueuedFrame> {
-        let frame = self.queue.try_recv().ok()?;
+    fn receive(&mut self) -> Option<Self::Frame> {
+        // Whatever looking at it costs belongs to the worker's pass.
+        let arrived = self.below.receive();
+        assert!(arrived.is_none(), "nothing arrives below");
+        let stamp = self.queue.try_recv().ok()?;
         // Readable again with the next frame; it was already if that is there.
         let _ = self.arrived.read();
-        Some(frame)
+        let mut frame = self.below.allocate(FRAME_BYTES).expect("a free buffer");
+        let bytes = frame.bytes_mut();
+        bytes.fill(0);
+        bytes[12..14].copy_from_slice(&[0x88, 0xb5]);
+        Some(StampedFrame { frame, stamp })
     }
 
-    fn transmit(&mut self, frame: QueuedFrame) -> Result<(), QueuedFrame> {
-        self.due = Some(TaiTime::from_nanos(frame.stamp.launch_time_ns));
-        Ok(())
+    fn transmit(&mut self, frame: Self::Frame) -> Result<(), Self::Frame> {
+        let StampedFrame { frame, stamp } = frame;
+        match self.below.transmit(frame) {
+            Ok(()) => {
+                self.due = Some(TaiTime::from_nanos(stamp.launch_time_ns));
+                Ok(())
+            }
+            Err(frame) => Err(StampedFrame { frame, stamp }),
+        }
     }
 
-    fn wake(&mut self) -> Result<(), Infallible> {
+    fn wake(&mut self) -> Result<(), Self::Error> {
         if let Some(due) = self.due.take() {
             let departure = Departure {
                 due,
@@ -105,10 +125,10 @@ impl Port for QueuePort {
             };
             self.log.lock().expect("the log").push(departure);
         }
-        Ok(())
+        self.below.wake()
     }
 
-    fn allocate(&mut self, _length_bytes: usize) -> Option<QueuedFrame> {
+    fn allocate(&mut self, _length_bytes: usize) -> Option<Self::Frame> {
         None
     }
 
@@ -126,11 +146,8 @@ impl Port for QueuePort {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            max_frame_bytes: FRAME_BYTES,
-            transmit_slots: 1,
-            zero_copy: true,
-            hardware_launch: None,
             waits_for_wake: true,
+            ..self.below.capabilities()
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tsn_core::{LinkSpeed, Nanoseconds, SchedulerParameters, TaiTime};
-use tsn_port::{Heartbeat, Stamp, TimeBase};
+use tsn_port::{Heartbeat, Port};
 use tsn_userspace::clock::tai_now;
 use tsn_userspace::config::{Configuration, PollMode, compile_pod, compile_uplink};
 use tsn_userspace::worker::command::{ClockAction, Command};
@@ -15,7 +15,7 @@ use tsn_userspace::worker::snapshot::Snapshot;
 use tsn_userspace::worker::stall::{Stall, StallLog};
 use tsn_userspace::worker::{Worker, WorkerParts};
 
-use crate::port::{FRAME_BYTES, Feed, Log, QueuePort, QueuedFrame};
+use crate::port::{Feed, Log, QueuePort};
 
 /// From one launch time to the next.
 pub const PERIOD: Nanoseconds = Nanoseconds::from_nanos(1_000_000);
@@ -92,8 +92,15 @@ pub fn first_launch() -> TaiTime {
     TaiTime::from_nanos(soon.div_ceil(PERIOD.as_nanos()) * PERIOD.as_nanos() + PHASE_NS)
 }
 
-/// Runs a worker with so many pods and so many frames that wait beyond the turn's end.
-pub fn measure(length: Duration, pods: usize, queued: usize, settle: impl FnOnce() + Send) -> Turn {
+/// Runs a worker with so many pods and so many frames that wait beyond the turn's end. `port` makes what is below each
+/// port, by its number.
+pub fn measure<P: Port>(
+    length: Duration,
+    pods: usize,
+    queued: usize,
+    port: impl Fn(usize) -> P,
+    settle: impl FnOnce() + Send,
+) -> Turn {
     let count = length.as_nanos() as u64 / PERIOD.as_nanos();
     let log: Log = Arc::new(Mutex::new(Vec::with_capacity(count as usize)));
     let (commands, command_receiver) = crossbeam_channel::bounded(64);
@@ -106,7 +113,7 @@ pub fn measure(length: Duration, pods: usize, queued: usize, settle: impl FnOnce
     let mut classes = uplink.classes;
     classes[7].capacity = queued as u32 + 1_024;
     let parts = WorkerParts {
-        uplink: QueuePort::new(1, &log).0,
+        uplink: QueuePort::new(port(0), 1, &log).0,
         scheduler: SchedulerParameters {
             link_speed: LinkSpeed::from_mbps(1_000).expect("not zero"),
             per_frame_overhead_bytes: 24,
@@ -141,8 +148,8 @@ pub fn measure(length: Duration, pods: usize, queued: usize, settle: impl FnOnce
             waker.wake();
         };
         let feeds: Vec<Feed> = (0..pods)
-            .map(|_| {
-                let (port, feed) = QueuePort::new(1_024, &log);
+            .map(|number| {
+                let (port, feed) = QueuePort::new(port(number + 1), 1_024, &log);
                 let port = PodPort::new(port, &pod, configuration.pods[0].frame_quota);
                 let (answer, added) = oneshot::channel();
                 ask(Command::AddPod(Box::new(port), answer));
@@ -152,14 +159,14 @@ pub fn measure(length: Duration, pods: usize, queued: usize, settle: impl FnOnce
             .collect();
         for number in 0..queued {
             let due = tai_now() + QUEUED_AHEAD + Nanoseconds::from_nanos(length.as_nanos() as u64);
-            feeds[number % pods].give(frame(due));
+            feeds[number % pods].give(due);
         }
         let first = first_launch();
         for number in 0..count {
             let due = first + Nanoseconds::from_nanos(number * PERIOD.as_nanos());
             sleep_until(due - NOTICE);
             if tai_now() < due - LEAST_NOTICE {
-                feeds[number as usize % pods].give(frame(due));
+                feeds[number as usize % pods].give(due);
             } else {
                 turn.handed_over_late += 1;
             }
@@ -177,19 +184,6 @@ pub fn measure(length: Duration, pods: usize, queued: usize, settle: impl FnOnce
     });
     turn.departures = std::mem::take(&mut *log.lock().expect("the log"));
     turn
-}
-
-fn frame(due: TaiTime) -> QueuedFrame {
-    let mut bytes = [0; FRAME_BYTES];
-    bytes[12..14].copy_from_slice(&[0x88, 0xb5]);
-    QueuedFrame {
-        bytes,
-        stamp: Stamp {
-            launch_time_ns: due.as_nanos(),
-            time_base: TimeBase::Tai,
-            priority: 7,
-        },
-    }
 }
 
 fn sleep_until(instant: TaiTime) {

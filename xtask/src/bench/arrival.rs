@@ -1,5 +1,5 @@
-//! When a frame of an unmodified application arrives, by its launch time: the real daemon over AF_XDP, beside the bare
-//! spin loop that sends on the same wire.
+//! When a frame of an unmodified application arrives, by its launch time: the real daemon, beside the bare spin loop that
+//! sends on such a wire.
 
 use anyhow::{Context, Result};
 use tsn_perf::{ethernet, process::ProcessOptions, wire::Header};
@@ -28,51 +28,62 @@ struct Found {
     lost: u64,
 }
 
-/// Measures both in turns.
+/// Measures the bare spin loop and these forwarders in turns.
 ///
 /// # Errors
 ///
-/// When the network cannot be built, or daemon, talker or spin loop fail.
-pub fn run(session: &Session) -> Result<Vec<Table>> {
-    let bed = Bed::new(Forwarder::Tsnd, session)?;
+/// When a network cannot be built, or a daemon, talker or spin loop fails.
+pub fn run(forwarders: &[Forwarder], session: &Session) -> Result<Vec<Table>> {
     let frames = u32::try_from(u128::from(session.effort.turn.as_nanos() as u64 / CYCLE_NS))?;
-    let (mut bare, mut tsnd) = (Found::default(), Found::default());
+    let mut bare = Found::default();
+    let mut found: Vec<Found> = forwarders.iter().map(|_| Found::default()).collect();
     let priority = ProcessOptions {
         cpu: Some(session.worker_cpu),
         realtime: Some(WORKER_PRIORITY),
     };
+    // Each has its network only for its turn: a daemon may spin though its pod is silent.
     for _ in 0..session.effort.rounds {
         session.pause(std::time::Duration::ZERO)?;
+        let bed = Bed::new(Forwarder::Bridge, session)?;
         let errors_ns = spin::send(bed.node(), bed.capture()?, frames, &priority)?;
         bare.lost += u64::from(frames) - errors_ns.len() as u64;
         bare.errors_ns.extend(errors_ns);
-        talk(&bed, frames, session, &mut tsnd)?;
+        drop(bed);
+        for (forwarder, found) in forwarders.iter().zip(&mut found) {
+            talk(&Bed::new(*forwarder, session)?, frames, session, found)?;
+        }
     }
-    let row = |subject: &str, found: &Found| {
+    let row = |subject: String, found: &Found| {
         let counts = [
             found.errors_ns.len() as u64,
             found.stalled,
             found.handed_over_late,
             found.lost,
         ];
-        distribution_row(subject.to_owned(), &found.errors_ns, &counts)
+        distribution_row(subject, &found.errors_ns, &counts)
     };
+    let tsnd =
+        |forwarder: &Forwarder| format!("{}, from an application in a pod", forwarder.name());
+    let mut rows = vec![row("bare spin loop".to_owned(), &bare)];
+    rows.extend(
+        forwarders
+            .iter()
+            .zip(&found)
+            .map(|(forwarder, found)| row(tsnd(forwarder), found)),
+    );
     Ok(vec![Table {
         id: "arrival",
         title: "Arrival by launch time".to_owned(),
         explanation: format!(
             "Arrival at the far end of the wire (the kernel's receive timestamp) less launch time, one frame a \
-             millisecond, in turns of {} ms. tsnd: an application in a pod, SO_TXTIME with 500 µs of notice, through \
-             AF_XDP, with the lead that tsnd measured itself. The bare spin loop has no lead: it sends when the instant \
-             has come. Frames that a stall of the worker touched are counted apart; the bare loop does not know \
-             its stalls.",
+             millisecond, in turns of {} ms. tsnd: an application in a pod, SO_TXTIME with 500 µs of notice, with the \
+             lead that tsnd measured itself; through AF_XDP, or over DPDK from the pod's veth to a packet socket. The \
+             bare spin loop has no lead: it sends when the instant has come. Frames that a stall of the worker touched \
+             are counted apart; the bare loop does not know its stalls.",
             session.effort.turn.as_millis()
         ),
         columns: distribution_columns(&["frames", "stalled", "handed over late", "lost"]),
-        rows: vec![
-            row("bare spin loop", &bare),
-            row("tsnd, from an application in a pod", &tsnd),
-        ],
+        rows,
     }])
 }
 

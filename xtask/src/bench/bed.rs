@@ -15,6 +15,7 @@ use std::{
 use anyhow::{Context, Result};
 use tsn_perf::talk::TalkSummary;
 use tsn_tests::{
+    backend::Backend,
     capture::Capture,
     clients,
     daemon::{Daemon, Home},
@@ -48,6 +49,8 @@ pub enum Forwarder {
     TsndBusy,
     /// tsnd with the sign of life that it gives by default.
     TsndBeating,
+    /// As `Tsnd`, over DPDK: the uplink is a packet socket of DPDK's.
+    TsndDpdk,
 }
 
 impl Forwarder {
@@ -58,6 +61,14 @@ impl Forwarder {
             Self::Devmap => "XDP redirect (DEVMAP)",
             Self::Tsnd | Self::TsndBeating => "tsnd",
             Self::TsndBusy => "tsnd, poll-mode busy",
+            Self::TsndDpdk => "tsnd over DPDK",
+        }
+    }
+
+    const fn backend(self) -> Backend {
+        match self {
+            Self::TsndDpdk => Backend::Dpdk,
+            _ => Backend::Afxdp,
         }
     }
 
@@ -70,7 +81,7 @@ impl Forwarder {
                 let source = network.near.pods[0].host_end.as_str();
                 (source, &network.far.namespace, UPLINK, "adaptive")
             }
-            Self::Tsnd | Self::TsndBeating => (
+            Self::Tsnd | Self::TsndBeating | Self::TsndDpdk => (
                 UPLINK,
                 &network.near.pods[0].namespace,
                 POD_INTERFACE,
@@ -132,7 +143,7 @@ impl Bed {
             "bridge",
             &format!("fdb replace {FAR_ADDRESS} dev {UPLINK} master static\n"),
         )?;
-        let home = Home::new()?;
+        let home = Home::with_backend(forwarder.backend())?;
         let daemon = match forwarder.configuration(&network) {
             None => None,
             Some(configuration) => {

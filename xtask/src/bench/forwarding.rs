@@ -12,7 +12,7 @@ use super::{
 use crate::step::step;
 
 /// Frame sizes in bytes, without FCS.
-const SIZES: [usize; 3] = [64, 512, 1514];
+pub const SIZES: [usize; 3] = [64, 512, 1514];
 
 const FORWARDERS: [Forwarder; 3] = [Forwarder::Bridge, Forwarder::Devmap, Forwarder::Tsnd];
 

@@ -3,6 +3,7 @@
 mod arrival;
 mod bed;
 mod cost;
+mod dpdk;
 mod figures;
 mod forwarding;
 mod growth;
@@ -14,21 +15,25 @@ mod precision;
 mod render;
 mod search;
 mod session;
+mod subject;
 mod table;
 
 use std::{fs, io::stderr, path::PathBuf, process::Command, thread::available_parallelism};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 use tsn_perf::process::{ProcessOptions, Stop};
+use tsn_tests::backend::Backend;
 
-use crate::step::{need_root, root, run as run_command, step};
+use crate::dpdk::check_is_built;
+use crate::step::{need_root, root, run as run_command};
 use machine::Machine;
 use session::{Effort, Session};
+use subject::Subject;
 use table::Table;
 
-/// Between these lines of `docs/benchmarks.md` the tables of the last run stand.
+/// Between these lines of a page the tables of the last run stand.
 const RESULTS: [&str; 2] = ["<!-- results -->", "<!-- end of results -->"];
 
 /// Options of `cargo xtask bench`.
@@ -37,9 +42,13 @@ const RESULTS: [&str; 2] = ["<!-- results -->", "<!-- end of results -->"];
 Examples:
   cargo xtask bench                             # everything, some eight minutes; best on a machine at rest
   cargo xtask bench --only forwarding           # one of them
+  cargo xtask bench --backend dpdk              # the DPDK backend, some three minutes
   cargo xtask bench --quick --output json       # a minute: shows that all works, not how well
   cargo xtask bench --docs                      # also renews docs/benchmarks.md and its picture")]
 pub struct Options {
+    /// Measure tsnd over this: afxdp or dpdk; what is measured of DPDK stands beside AF_XDP.
+    #[arg(long, default_value_t = Backend::Afxdp)]
+    backend: Backend,
     /// Measure only this; may be repeated.
     #[arg(long, value_enum, value_name = "NAME")]
     only: Vec<Subject>,
@@ -66,23 +75,6 @@ enum Output {
     Json,
 }
 
-/// What can be measured.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Subject {
-    /// Launch precision of the worker alone, with pods and queued frames.
-    Precision,
-    /// Arrival by launch time, from an application in a pod.
-    Arrival,
-    /// Forwarding rate.
-    Forwarding,
-    /// One-way latency.
-    Latency,
-    /// An idle daemon.
-    Idle,
-    /// What a frame costs in each step, and how that grows.
-    Cost,
-}
-
 /// All that a run found.
 #[derive(Serialize)]
 struct Results {
@@ -97,18 +89,27 @@ struct Results {
 /// When the caller is not root, or a step fails.
 pub fn run(options: &Options) -> Result<()> {
     need_root("`cargo xtask bench`")?;
+    check_is_built(options.backend)?;
     // A process of its own, so that nothing of it gets into our standard output.
     run_command(
         Command::new(std::env::current_exe()?)
             .arg("build")
             .stdout(stderr()),
     )?;
+    let subjects = options.subjects()?;
     let stop = Stop::on_signals()?;
     let cores = available_parallelism()?.get();
     ensure!(
         cores > 1,
         "one core is not enough: worker and generator need one each"
     );
+    let (hugepages, pages) = match options.backend {
+        Backend::Afxdp => (None, None),
+        Backend::Dpdk => {
+            let (hugepages, pages) = dpdk::hugepages();
+            (hugepages, Some(pages))
+        }
+    };
     let session = Session {
         worker_cpu: cores - 1,
         effort: if options.quick {
@@ -117,6 +118,7 @@ pub fn run(options: &Options) -> Result<()> {
             Effort::FULL
         },
         stop,
+        hugepages: hugepages.is_some(),
     };
     let mut machine = Machine::here();
     let run = if options.quick {
@@ -125,6 +127,9 @@ pub fn run(options: &Options) -> Result<()> {
         "whole"
     };
     machine.facts.push(("Run", run.to_owned()));
+    machine
+        .facts
+        .extend(pages.map(|pages| ("Hugepages", pages)));
     // Everything but the worker stays off the worker's core: what we start inherits this.
     ProcessOptions {
         cpu: Some(0),
@@ -132,22 +137,25 @@ pub fn run(options: &Options) -> Result<()> {
     }
     .apply()?;
     let mut tables = Vec::new();
-    for subject in Subject::value_variants() {
-        if options.asks_for(*subject) {
-            tables.extend(subject.measure(&session)?);
-        }
+    for subject in subjects {
+        tables.extend(subject.measure(options.backend, &session)?);
     }
     check_complete(&tables)?;
     tell(options, &Results { machine, tables })
 }
 
 impl Options {
-    /// Without `--only` all subjects; a quick run leaves out what cannot be quick.
-    fn asks_for(&self, subject: Subject) -> bool {
-        match self.only.as_slice() {
-            [] => !self.quick || subject != Subject::Cost,
-            only => only.contains(&subject),
+    /// Without `--only` all subjects of the backend; a quick run leaves out what cannot be quick.
+    fn subjects(&self) -> Result<Vec<Subject>> {
+        let all = Subject::of(self.backend);
+        if let Some(subject) = self.only.iter().find(|subject| !all.contains(subject)) {
+            bail!("--only: {subject:?} is not measured over this backend; of it there are {all:?}");
         }
+        let asked_for = |subject: &Subject| match self.only.as_slice() {
+            [] => !self.quick || subject.is_quick(self.backend),
+            only => only.contains(subject),
+        };
+        Ok(all.iter().copied().filter(asked_for).collect())
     }
 }
 
@@ -169,25 +177,6 @@ fn check_complete(tables: &[Table]) -> Result<()> {
     Ok(())
 }
 
-impl Subject {
-    fn measure(self, session: &Session) -> Result<Vec<Table>> {
-        match self {
-            Self::Precision => {
-                let found = step("launch precision", || precision::measure(session))?;
-                Ok(vec![
-                    precision::table(&found, session),
-                    growth::table(&found),
-                ])
-            }
-            Self::Arrival => step("arrival", || arrival::run(session)),
-            Self::Forwarding => step("forwarding", || forwarding::run(session)),
-            Self::Latency => step("latency", || latency::run(session)),
-            Self::Idle => step("idle", || idle::run(session)),
-            Self::Cost => step("cost", cost::run),
-        }
-    }
-}
-
 fn tell(options: &Options, results: &Results) -> Result<()> {
     let Results { machine, tables } = results;
     let json = serde_json::to_string_pretty(results)?;
@@ -199,18 +188,27 @@ fn tell(options: &Options, results: &Results) -> Result<()> {
         write(file, &render::html(machine, tables, &picture))?;
     }
     if options.docs {
-        let page = root().join("docs/benchmarks.md");
+        let [page, picture_file] = page_of(options.backend);
+        let page = root().join("docs").join(page);
         let text = fs::read_to_string(&page).with_context(|| format!("read {}", page.display()))?;
         let renewed = renew(&text, &render::markdown(machine, tables))
             .with_context(|| format!("{} has not the lines {RESULTS:?}", page.display()))?;
         write(&page, &renewed)?;
-        write(&root().join("docs/benchmarks.svg"), &picture)?;
+        write(&root().join("docs").join(picture_file), &picture)?;
     }
     match options.output {
         Output::Table => println!("{}", render::text(machine, tables)),
         Output::Json => println!("{json}"),
     }
     Ok(())
+}
+
+/// Where `--docs` puts the results: a page and its picture, in `docs/`.
+const fn page_of(backend: Backend) -> [&'static str; 2] {
+    match backend {
+        Backend::Afxdp => ["benchmarks.md", "benchmarks.svg"],
+        Backend::Dpdk => ["benchmarks-dpdk.md", "benchmarks-dpdk.svg"],
+    }
 }
 
 /// The page with these results in place of the old ones; `None` if it has no place for them.
@@ -232,11 +230,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_has_a_place_for_results_which_are_renewed_there() {
-        let page = fs::read_to_string(root().join("docs/benchmarks.md")).unwrap();
-        let once = renew(&page, "one").unwrap();
-        let twice = renew(&once, "two").unwrap();
-        assert!(twice.contains("two") && !twice.contains("one\n\n<!--"));
+    fn each_page_has_a_place_for_results_which_are_renewed_there() {
+        for backend in Backend::ALL {
+            let [page, picture] = page_of(backend);
+            let page = fs::read_to_string(root().join("docs").join(page)).unwrap();
+            let once = renew(&page, "one").unwrap();
+            let twice = renew(&once, "two").unwrap();
+            assert!(twice.contains("two") && !twice.contains("one\n\n<!--"));
+            assert!(page.contains(picture));
+        }
         assert_eq!(renew("nothing", "one"), None);
     }
 }

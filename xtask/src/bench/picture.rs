@@ -14,10 +14,11 @@ const RIGHT: f64 = 40.0;
 const ROW: f64 = 22.0;
 const HEAD: f64 = 64.0;
 /// The tables that are drawn, and how.
-const DRAWN: [(&str, Kind); 4] = [
+const DRAWN: [(&str, Kind); 5] = [
     ("launch-precision", Kind::Dots),
     ("arrival", Kind::Dots),
     ("forwarding", Kind::Bars),
+    ("forwarding-dpdk", Kind::Bars),
     ("latency", Kind::Dots),
 ];
 /// Quantiles of [`Kind::Dots`]: their columns and their classes in the style.
@@ -175,11 +176,7 @@ fn bars(out: &mut String, table: &Table, top: f64) {
     let rate = |row: &Row| figure(table, row, "without loss");
     let largest = table.rows.iter().filter_map(rate).fold(100_000.0, f64::max);
     let x = |rate: f64| LEFT + rate / largest * (WIDTH - LEFT - RIGHT);
-    let step = if largest > 400_000.0 {
-        200_000.0
-    } else {
-        100_000.0
-    };
+    let step = grid_step(largest);
     for number in 0..=(largest / step) as u32 {
         let at = f64::from(number) * step;
         grid(
@@ -204,6 +201,14 @@ fn bars(out: &mut String, table: &Table, top: f64) {
             );
         }
     }
+}
+
+/// From one line of the grid to the next: 1, 2 or 5 times a power of ten, so that there are 2 to 6 lines up to `largest`.
+fn grid_step(largest: f64) -> f64 {
+    let power = 10f64.powf((largest / 6.0).log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power);
+    let enough = |step: &f64| largest / step <= 6.0;
+    steps.into_iter().find(enough).unwrap_or(largest)
 }
 
 #[cfg(test)]
@@ -241,5 +246,17 @@ mod tests {
             assert!(picture.contains(part), "{part} is not in:\n{picture}");
         }
         assert!(picture.find("Launch precision") < picture.find("Forwarding"));
+    }
+
+    #[test]
+    fn a_grid_has_round_steps_and_not_too_many() {
+        for (largest, step) in [
+            (100_000.0, 20_000.0),
+            (385_128.0, 100_000.0),
+            (600_000.0, 100_000.0),
+            (8_720_207.0, 2_000_000.0),
+        ] {
+            assert_eq!(grid_step(largest), step, "{largest}");
+        }
     }
 }

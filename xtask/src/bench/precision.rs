@@ -4,13 +4,14 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+use tsn_tests::backend::Backend;
 
 use super::{
     figures::{distribution_columns, distribution_row},
     session::Session,
     table::Table,
 };
-use crate::{demo::plan::WORKER_PRIORITY, step::cargo};
+use crate::{demo::plan::WORKER_PRIORITY, dpdk, step::cargo};
 
 /// What `tsn-userspace/benches/worker` found of a subject.
 #[derive(Deserialize)]
@@ -20,6 +21,8 @@ pub struct Found {
     pub pods: Option<usize>,
     /// Frames that waited all the time.
     pub queued: usize,
+    /// What is below the worker's ports, if anything is.
+    device: Option<String>,
     /// Start of the wake-up less launch time, of all frames that no stall touched.
     pub errors_ns: Vec<i64>,
     stalled: u64,
@@ -34,9 +37,11 @@ impl Found {
             Some(1) => "1 pod".to_owned(),
             Some(pods) => format!("{pods} pods"),
         };
+        let device =
+            (self.device.as_ref()).map_or_else(String::new, |device| format!(" over {device}"));
         match self.queued {
-            0 => format!("tsnd's worker, {pods}"),
-            queued => format!("tsnd's worker, {pods}, {queued} frames queued"),
+            0 => format!("tsnd's worker{device}, {pods}"),
+            queued => format!("tsnd's worker{device}, {pods}, {queued} frames queued"),
         }
     }
 }
@@ -46,7 +51,7 @@ impl Found {
 /// # Errors
 ///
 /// When it cannot be built, fails, or finds nothing.
-pub fn measure(session: &Session) -> Result<Vec<Found>> {
+pub fn measure(backend: Backend, session: &Session) -> Result<Vec<Found>> {
     let mut bench = cargo(&[
         "bench",
         "--quiet",
@@ -54,8 +59,11 @@ pub fn measure(session: &Session) -> Result<Vec<Found>> {
         "tsn-userspace",
         "--bench",
         "worker",
-        "--",
     ]);
+    bench.args(dpdk::features()).arg("--");
+    if backend == Backend::Dpdk {
+        bench.arg("--dpdk");
+    }
     bench
         .args(["--cpu", &session.worker_cpu.to_string()])
         .args(["--realtime-priority", &WORKER_PRIORITY.to_string()])
@@ -80,7 +88,7 @@ pub fn table(found: &[Found], session: &Session) -> Table {
         title: "Launch precision".to_owned(),
         explanation: format!(
             "Start of the uplink's wake-up less (launch time − lead), one frame a millisecond, in turns of {} ms on core \
-             {}. The ports have no device behind them: this is the worker alone. The bare spin loop only reads the \
+             {}. The ports have no device behind them, or DPDK's null device: this is the worker alone. The bare spin loop only reads the \
              clock until the instant has come, and once more. Frames that a stall touched, by the same measure for \
              all, are counted apart.",
             session.effort.turn.as_millis(),

@@ -14,6 +14,8 @@ pub struct Session {
     pub worker_cpu: usize,
     /// How long and how often things are measured.
     pub effort: Effort,
+    /// Whether hugepages are there for the programs over DPDK.
+    pub hugepages: bool,
     /// Set when the user wants an end.
     pub stop: Stop,
 }
