@@ -143,15 +143,6 @@ impl DpdkFrame {
         }
     }
 
-    /// Completes the checksum all the same, since the frame leaves by a port that does not.
-    pub(crate) fn finish_now(&mut self) {
-        if std::mem::take(&mut self.unfinished) {
-            // SAFETY: the mbuf is ours.
-            unsafe { sys::shim_mbuf_no_checksum(self.mbuf.as_ptr()) };
-            checksum::complete(self.bytes_mut());
-        }
-    }
-
     /// Whether the frame's mbuf is of that pool.
     pub(crate) fn is_of(&self, pool: &Mempool) -> bool {
         // SAFETY: the mbuf is ours.
@@ -168,6 +159,14 @@ impl Frame for DpdkFrame {
     fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `bytes`, and `&mut self` excludes every other reference to it.
         unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr(), self.length_bytes as usize) }
+    }
+
+    fn complete(&mut self) {
+        if std::mem::take(&mut self.unfinished) {
+            // SAFETY: the mbuf is ours.
+            unsafe { sys::shim_mbuf_no_checksum(self.mbuf.as_ptr()) };
+            checksum::complete(self.bytes_mut());
+        }
     }
 
     fn stamp(&self) -> Stamp {

@@ -50,6 +50,10 @@ pub trait Frame: Send {
     /// The same, to be changed in place (the length stays).
     fn bytes_mut(&mut self) -> &mut [u8];
 
+    /// Completes in the bytes what was left to the device that will send the frame, such as a checksum, since only the
+    /// bytes are about to be copied. Does nothing where nothing is left so.
+    fn complete(&mut self) {}
+
     /// What the sender's socket asked for, as carried by the kernel program or [`Stamp::NONE`].
     fn stamp(&self) -> Stamp;
 }

@@ -128,13 +128,13 @@ impl<P: Port> Worker<P> {
     pub(super) fn deliver_from_pod(
         &mut self,
         sender: usize,
-        frame: P::Frame,
+        mut frame: P::Frame,
     ) -> (usize, Option<P::Frame>) {
         let Some(to) = destination(&frame) else {
             return (0, Some(frame));
         };
         if to.is_group() {
-            return (self.flood_copy(sender, &frame), Some(frame));
+            return (self.flood_copy(sender, &mut frame), Some(frame));
         }
         match self.delivery.stations.find(to) {
             Some(place) if place != sender => {
@@ -149,10 +149,11 @@ impl<P: Port> Worker<P> {
     }
 
     /// Begins with a pod's frame for a group, of which a copy goes to the others, if there are any.
-    fn flood_copy(&mut self, sender: usize, frame: &P::Frame) -> usize {
+    fn flood_copy(&mut self, sender: usize, frame: &mut P::Frame) -> usize {
         if self.delivery.stations.others(sender).next().is_none() {
             return 0;
         }
+        frame.complete();
         let bytes = frame.bytes();
         let Some(mut copy) = self.uplink.allocate(bytes.len()) else {
             for place in self.delivery.stations.others(sender) {

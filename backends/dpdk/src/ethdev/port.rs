@@ -207,7 +207,7 @@ impl Port for EthPort {
             return Err(frame);
         };
         if !self.device.finishes_checksums {
-            frame.finish_now();
+            tsn_port::Frame::complete(&mut frame);
         }
         *slot = frame.into_mbuf().as_ptr();
         self.staged_end += 1;

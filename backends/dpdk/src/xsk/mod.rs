@@ -162,7 +162,7 @@ impl Port for XskPort {
             self.counters.transmit_refused += 1;
             return Err(frame);
         }
-        frame.finish_now();
+        tsn_port::Frame::complete(&mut frame);
         let (length, data) = (frame.bytes().len(), frame.bytes().as_ptr() as usize);
         let mbuf = frame.into_mbuf();
         let data_offset = data - self.pool.buffer_of(mbuf).as_ptr() as usize;
