@@ -52,8 +52,7 @@ impl Eal {
         for argument in &arguments {
             terminated.push(
                 CString::new(argument.as_str()).map_err(|_| EalError::Argument {
-                    name: "an argument of the EAL",
-                    value: argument.clone(),
+                    argument: argument.clone(),
                 })?,
             );
         }

@@ -30,12 +30,10 @@ pub enum EalError {
         free_pages: u64,
     },
     /// An argument cannot be given to the EAL.
-    #[error("{name} is {value:?}, which must not contain a zero byte")]
+    #[error("{argument:?} cannot be given to DPDK, since it has a zero byte; take that out")]
     Argument {
-        /// The field of [`EalConfig`](crate::EalConfig).
-        name: &'static str,
-        /// Its value.
-        value: String,
+        /// The argument.
+        argument: String,
     },
     /// DPDK refused.
     #[error(

@@ -19,17 +19,12 @@ const LIBRARIES: [&str; 5] = [
 
 /// Functions, types and constants that the bindings have; whatever the functions' signatures mention comes with them.
 const ALLOWED_FUNCTIONS: &str = "shim_.*\
-    |rte_(strerror|version|eal_init|eal_process_type|thread_(un)?register)\
-    |rte_eal_hotplug_(add|remove)\
-    |rte_log_(cur_msg_loglevel|set_global_level)\
-    |rte_(socket_count|socket_id_by_idx)\
-    |rte_pktmbuf_(pool_create|free_bulk)|rte_mempool_(avail_count|mem_iter)\
-    |rte_eth_dev_(adjust_nb_rx_tx_desc|close|configure|get_mtu|get_name_by_port|get_port_by_name|info_get)\
-    |rte_eth_dev_(is_valid_port|set_link_up|set_mtu|socket_id|start|stop)\
-    |rte_eth_(macaddr_get|promiscuous_enable|allmulticast_enable|[rt]x_queue_setup|tx_done_cleanup)\
+    |rte_(strerror|eal_init|eal_hotplug_(add|remove)|thread_register|log_cur_msg_loglevel)\
+    |rte_(pktmbuf_pool_create|mempool_avail_count)\
+    |rte_eth_dev_(adjust_nb_rx_tx_desc|close|configure|get_mtu|get_port_by_name|info_get|socket_id|start|stop)\
+    |rte_eth_(macaddr_get|promiscuous_enable|allmulticast_enable|[rt]x_queue_setup)\
     |rte_eth_(stats_get|xstats_get|xstats_get_names)";
-const ALLOWED_CONSTANTS: &str =
-    "SHIM_.*|RTE_(PKTMBUF_HEADROOM|MAX_ETHPORTS|ETH_NAME_MAX_LEN|VERSION_MAJOR)";
+const ALLOWED_CONSTANTS: &str = "SHIM_.*|RTE_PKTMBUF_HEADROOM";
 
 /// Types whose fields only the shim touches: packed, aligned and full of unions in ways that change between releases.
 const OPAQUE_TYPES: &str = "rte_(mbuf|mempool|eth_link|device|eth_switch_info|ether_hdr|arp_.*)";

@@ -18,12 +18,9 @@
 #include <rte_mempool.h>
 #include <rte_version.h>
 
-/* Levels of rte_log_cur_msg_loglevel(). */
+/* A level of rte_log_cur_msg_loglevel(); worse ones are smaller. */
 enum {
-	SHIM_LOG_ERROR = RTE_LOG_ERR,
 	SHIM_LOG_WARNING = RTE_LOG_WARNING,
-	SHIM_LOG_NOTICE = RTE_LOG_NOTICE,
-	SHIM_LOG_INFO = RTE_LOG_INFO,
 };
 
 /* The flag of a device whose own events keep its link's state. */
