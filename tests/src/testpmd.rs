@@ -205,6 +205,15 @@ impl Testpmd {
         self.process.finish(BOUND).map(drop)
     }
 
+    /// Kills it, so that its peer sees nothing but the socket's end.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended already.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill().map(drop)
+    }
+
     fn wait_prompt(&mut self, from: usize) -> Result<()> {
         wait_for("testpmd's prompt", BOUND, || {
             let ended = self.process.exited().is_some();
@@ -224,46 +233,4 @@ fn number_behind(text: &str, label: &str) -> Result<u64> {
     digits
         .parse()
         .with_context(|| format!("{label} {digits:?} is no number"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wait::wait_until;
-
-    #[test]
-    fn two_of_them_exchange_frames_over_a_socket_and_one_can_be_replaced() {
-        let namespace = Namespace::new("testpmd").unwrap();
-        let directory = scratch::directory("testpmd").unwrap();
-        let socket = directory.path().join("vhost.sock");
-        let vhost = format!("net_vhost0,iface={}", socket.display());
-        let virtio = format!("net_virtio_user0,path={}", socket.display());
-
-        let mut switch = Testpmd::start(&namespace, &vhost, &[]).unwrap();
-        switch.receive().unwrap();
-        for round in 1..=2 {
-            let mut guest = Testpmd::start(&namespace, &virtio, &[]).unwrap();
-            guest.send(2).unwrap();
-            let sent = guest.stats().unwrap().sent;
-            assert_eq!(sent, 2 * BURST_FRAMES);
-            wait_until("the frames of the guest", BOUND, || {
-                switch.stats().unwrap().received == round * sent
-            })
-            .unwrap();
-            switch.send(2).unwrap();
-            wait_until("the frames of the switch", BOUND, || {
-                guest.stats().unwrap().received == 2 * BURST_FRAMES
-            })
-            .unwrap();
-            guest.quit().unwrap();
-        }
-        switch.quit().unwrap();
-    }
-
-    #[test]
-    fn a_device_that_is_none_is_told() {
-        let namespace = Namespace::new("testpmd").unwrap();
-        let error = Testpmd::start(&namespace, "net_nothing0", &[]).unwrap_err();
-        assert!(format!("{error:#}").contains("net_nothing0"), "{error:#}");
-    }
 }

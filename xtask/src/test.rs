@@ -22,6 +22,9 @@ const OF_NO_BACKEND: [&str; 8] = [
     "watch",
 ];
 
+/// Those of what only the DPDK backend has.
+const OF_DPDK: [&str; 3] = ["dpdk_bed", "ovs_dpdk", "vhost_user"];
+
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Options {
@@ -58,12 +61,19 @@ pub fn run(options: &Options) -> Result<()> {
     let (once, each): (Vec<_>, Vec<_>) = end_to_end_tests()?
         .into_iter()
         .partition(|name| OF_NO_BACKEND.contains(&name.as_str()));
+    let (of_dpdk, each): (Vec<_>, Vec<_>) = each
+        .into_iter()
+        .partition(|name| OF_DPDK.contains(&name.as_str()));
     step("end-to-end tests of no backend", || {
         end_to_end(&["--lib"], &once, Backend::Afxdp, filter)
     })?;
     for backend in backends {
+        let mut tests = each.clone();
+        if backend == Backend::Dpdk {
+            tests.extend_from_slice(&of_dpdk);
+        }
         step(&format!("end-to-end tests over {backend}"), || {
-            end_to_end(&[], &each, backend, filter)
+            end_to_end(&[], &tests, backend, filter)
         })?;
     }
     Ok(())
@@ -103,12 +113,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_runs_once_is_there() {
+    fn what_does_not_run_over_each_backend_is_there() {
         let all = end_to_end_tests().unwrap();
         let missing = OF_NO_BACKEND
             .iter()
+            .chain(&OF_DPDK)
             .find(|name| !all.iter().any(|test| test == *name));
         assert_eq!(missing, None);
-        assert!(all.len() > OF_NO_BACKEND.len());
+        assert!(all.len() > OF_NO_BACKEND.len() + OF_DPDK.len());
     }
 }
