@@ -230,3 +230,17 @@ pub enum BackendError {
         name: String,
     },
 }
+
+/// Why a device that could hold frames until their launch times is not asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// An mbuf has no room for a launch time.
+    #[error("mbufs have no field for a launch time: {0}")]
+    Field(DpdkReason),
+    /// The device does not tell its time.
+    #[error("its clock cannot be read: {0}")]
+    Clock(DpdkReason),
+    /// The device's clock, or CLOCK_TAI, did not run.
+    #[error("its clock stood still for 50 ms, or CLOCK_TAI was set meanwhile")]
+    Stopped,
+}

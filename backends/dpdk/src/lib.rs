@@ -11,6 +11,7 @@ mod error;
 mod ethdev;
 mod frame;
 mod hugepages;
+mod launch;
 mod log;
 mod mempool;
 mod pods;
@@ -22,7 +23,7 @@ mod xsk;
 
 pub use backend::{DpdkBackend, DpdkConfig};
 pub use eal::{Eal, EalConfig};
-pub use error::{BackendError, DeviceError, EalError, PoolError, WakeError};
+pub use error::{BackendError, DeviceError, EalError, LaunchError, PoolError, WakeError};
 pub use ethdev::{EthDevice, EthLink, EthOptions, EthPort};
 pub use frame::DpdkFrame;
 pub use hugepages::Hugepages;

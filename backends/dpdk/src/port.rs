@@ -60,6 +60,10 @@ impl Port for DpdkPort {
         either!(&mut self.0, port => port.transmit(frame))
     }
 
+    fn transmit_at(&mut self, frame: DpdkFrame, launch_time_ns: u64) -> Result<(), DpdkFrame> {
+        either!(&mut self.0, port => port.transmit_at(frame, launch_time_ns))
+    }
+
     fn wake(&mut self) -> Result<(), PortError> {
         either!(&mut self.0, port => Ok(port.wake()?))
     }

@@ -8,6 +8,7 @@ use tsn_port::{DeviceKind, DeviceName, Link};
 use tsn_programs::Device;
 
 use crate::ethdev::{EthOptions, EthPortRole};
+use crate::launch::DeviceClock;
 use crate::{BackendError, DeviceError, Eal, EthDevice, EthPort, Mempool, socket};
 
 /// Descriptors of the receive queue of an uplink.
@@ -23,6 +24,8 @@ const OF_THE_KERNEL: [&str; 2] = ["net_af_packet", "net_af_xdp"];
 #[derive(Debug)]
 pub struct Uplink {
     device: Weak<EthDevice>,
+    /// What becomes of launch times, for people.
+    launch_times: String,
 }
 
 impl Uplink {
@@ -62,11 +65,14 @@ impl Uplink {
                 "the frame buffers are on another NUMA node than the device: each frame crosses between them"
             );
         }
+        let (launch, launch_times) = launch_clock(&device);
         let uplink = Self {
             device: Arc::downgrade(&device),
+            launch_times,
         };
         let role = EthPortRole {
             receives: !of_interface,
+            launch,
             ..EthPortRole::default()
         };
         Ok((uplink, EthPort::with_role(device, pool, role)))
@@ -111,16 +117,26 @@ impl Uplink {
             ("device", device.name().to_string()),
             ("address", device.address().to_string()),
             ("numa-node", node),
-            (
-                "hardware-launch-time",
-                if device.offers_launch_times() {
-                    "offered, not used"
-                } else {
-                    "no"
-                }
-                .to_owned(),
-            ),
+            ("hardware-launch-time", self.launch_times.clone()),
         ]
+    }
+}
+
+/// The clock of a device that holds frames until their launch times, and what to tell of it.
+fn launch_clock(device: &EthDevice) -> (Option<DeviceClock>, String) {
+    if !device.offers_launch_times() {
+        return (None, "no".to_owned());
+    }
+    match DeviceClock::start(device.number()) {
+        Ok(clock) => (Some(clock), "used".to_owned()),
+        Err(error) => {
+            tracing::warn!(
+                device = device.name().name(),
+                %error,
+                "the device offers to hold frames until their launch times, and is not asked to"
+            );
+            (None, format!("offered, not used: {error}"))
+        }
     }
 }
 

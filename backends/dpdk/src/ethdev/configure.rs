@@ -55,6 +55,9 @@ pub fn start(
     if device.finishes_checksums {
         settings.txmode.offloads |= checksums;
     }
+    if device.launch_times {
+        settings.txmode.offloads |= u64::from(sys::SHIM_SEND_ON_TIMESTAMP);
+    }
     settings.intr_conf.set_lsc(u32::from(device.link_events));
     // SAFETY: see above.
     run("configure the queues", &mut || unsafe {

@@ -42,7 +42,7 @@ pub struct EthDevice {
     link_events: bool,
     /// Whether it completes the checksums of the frames that it sends.
     pub(crate) finishes_checksums: bool,
-    /// Whether it could hold a frame until its launch time.
+    /// Whether it offers to hold frames until their launch times.
     launch_times: bool,
     /// What DPDK complained of while the device started all the same.
     complaints: Arc<[String]>,
@@ -92,7 +92,12 @@ impl EthDevice {
         (self.interface_index != 0).then_some(self.interface_index)
     }
 
-    /// Whether it offers to hold a frame until its launch time. The port does not use that.
+    /// Its number among the devices of DPDK.
+    pub(crate) fn number(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether it offers to hold a frame until its launch time.
     pub fn offers_launch_times(&self) -> bool {
         self.launch_times
     }

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use dpdk_sys as sys;
 use sys::rte_mbuf;
-use tsn_port::{Capabilities, MacAddress, Port, PortCounters, PortLevels};
+use tsn_port::{Capabilities, HardwareLaunch, MacAddress, Port, PortCounters, PortLevels};
 
 use super::EthDevice;
 use crate::frame::Finisher;
+use crate::launch::{self, DeviceClock};
 use crate::pods::vhost::PodFront;
 use crate::{DpdkFrame, Mempool, WakeError};
 
@@ -33,6 +34,8 @@ pub(crate) struct EthPortRole {
     pub finisher: Option<Finisher>,
     /// The one station at the other end.
     pub station: Option<MacAddress>,
+    /// The clock by which the device holds frames until their launch times, if it does.
+    pub launch: Option<DeviceClock>,
     /// Takes stamps off the frames.
     pub front: Option<Arc<PodFront>>,
 }
@@ -215,7 +218,21 @@ impl Port for EthPort {
         Ok(())
     }
 
+    fn transmit_at(&mut self, frame: DpdkFrame, launch_time_ns: u64) -> Result<(), DpdkFrame> {
+        self.transmit(frame)?;
+        if let Some(clock) = &self.role.launch {
+            // SAFETY: the mbuf was staged just now, and is the port's until the next wake-up.
+            unsafe { clock.set_launch_time(self.staged[self.staged_end - 1], launch_time_ns) };
+        }
+        Ok(())
+    }
+
     fn wake(&mut self) -> Result<(), WakeError> {
+        if let Some(clock) = &mut self.role.launch
+            && self.staged_end == 0
+        {
+            clock.follow();
+        }
         if self.device.link_events && self.link_is_down() {
             self.stuck_since = None;
             return Err(self.link_down());
@@ -289,7 +306,9 @@ impl Port for EthPort {
             max_frame_bytes: self.max_frame_bytes,
             transmit_slots: STAGE_SLOTS,
             zero_copy: true,
-            hardware_launch: None,
+            hardware_launch: self.role.launch.as_ref().map(|_| HardwareLaunch {
+                lead_ns: launch::LEAD_NS,
+            }),
             waits_for_wake: true,
         }
     }

@@ -54,6 +54,7 @@ impl VhostPod {
             finisher: Some(finisher),
             station: Some(end.address),
             front: Some(front),
+            launch: None,
         };
         Ok((pod, EthPort::with_role(device, pool, role)))
     }

@@ -94,6 +94,12 @@ void shim_mbuf_no_checksum(struct rte_mbuf *mbuf)
 	mbuf->ol_flags &= ~(RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_L4_MASK);
 }
 
+void shim_mbuf_launch_at(struct rte_mbuf *mbuf, int field_offset, uint64_t flag, uint64_t time)
+{
+	*RTE_MBUF_DYNFIELD(mbuf, field_offset, rte_mbuf_timestamp_t *) = time;
+	mbuf->ol_flags |= flag;
+}
+
 void shim_mbuf_strip(struct rte_mbuf *mbuf, uint16_t bytes)
 {
 	rte_pktmbuf_adj(mbuf, bytes);

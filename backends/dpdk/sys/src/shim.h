@@ -15,6 +15,7 @@
 #include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_dyn.h>
 #include <rte_mempool.h>
 #include <rte_version.h>
 
@@ -81,6 +82,9 @@ void shim_mbuf_checksum(struct rte_mbuf *mbuf, uint16_t link_header, uint16_t ne
 
 /* Leaves nothing to the device. */
 void shim_mbuf_no_checksum(struct rte_mbuf *mbuf);
+
+/* Has the device send the frame at a time of its own clock, by the field and flag of rte_mbuf_dyn_tx_timestamp_register(). */
+void shim_mbuf_launch_at(struct rte_mbuf *mbuf, int field_offset, uint64_t flag, uint64_t time);
 
 /* Takes bytes off the front; the segment has at least so many. */
 void shim_mbuf_strip(struct rte_mbuf *mbuf, uint16_t bytes);
