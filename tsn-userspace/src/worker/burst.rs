@@ -21,7 +21,7 @@ pub struct Burst<F> {
     frames: Vec<F>,
     decisions: Vec<Decision>,
     /// What each frame after the first adds to a wake-up.
-    each_further: RunningQuantile,
+    pub(super) each_further: RunningQuantile,
 }
 
 /// What is known of a frame whose moment it is.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use tsn_core::{GateStates, TaiTime, TrafficClass};
 use tsn_port::Port;
 
+use super::burst::Burst;
 use super::command::{ClockAction, Command, GateChange, Refusal, Retired};
 use super::lead::Lead;
 use super::pod::{PodPlace, PodPort};
@@ -55,6 +56,8 @@ impl<P: Port> Worker<P> {
             // The link was down at the start; now there is a way to measure.
             self.lead = Lead::measure(&mut self.uplink, self.lead_probes);
             self.uplink_state.lead_probes = self.lead.observations().into();
+            // Without it no frame would ever join another in a wake-up.
+            self.burst = Burst::new(self.lead.get());
             self.scheduler
                 .set_gate_margins(margins(self.lead, self.stalls.threshold()));
         }
@@ -200,5 +203,26 @@ impl<P: Port> Worker<P> {
                 Some(copy)
             });
         snapshot.pods.extend(pods.take(room));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tsn_port::loopback;
+
+    use super::*;
+    use crate::clock::tai_now;
+    use crate::worker::bed::Bed;
+
+    #[test]
+    fn a_link_that_comes_up_later_is_measured_as_one_that_is_up_at_the_start() {
+        let (uplink, _far) = loopback::pair(64);
+        let mut bed = Bed::new(uplink, "");
+        let worker = &mut bed.worker;
+        worker.lead = Lead::measure(&mut worker.uplink, 0);
+        worker.burst = Burst::new(worker.lead.get());
+        worker.obey(Command::SetCarrier(true), tai_now());
+        assert!(worker.lead.observations() > 0);
+        assert_eq!(worker.burst.each_further.ns(), worker.lead.get().as_nanos());
     }
 }
