@@ -5,14 +5,22 @@
 //! last, a few copies in each pass of the worker, and nothing is received until it has been. So a flood costs a pass no
 //! more than a burst does.
 
+use std::collections::VecDeque;
+
+use tsn_core::Nanoseconds;
 use tsn_port::{Frame, MacAddress, Port};
 
 use super::pod::{PodPlace, PodPort};
 use super::stations::{Key, Stations};
 use super::{RECEIVE_BURST_PER_POD, Worker};
+use crate::clock::tai_now;
 
 /// Copies that a pass makes of a frame for a group.
 const COPIES: usize = RECEIVE_BURST_PER_POD;
+
+/// How long pods' ports are woken before another look at what else is due. The wake-up of a veth takes longer alone; those
+/// of many sockets in shared memory take less together.
+const WAKE_UPS: Nanoseconds = Nanoseconds::from_nanos(2_000);
 
 /// What has to be delivered, and what was.
 #[derive(Debug)]
@@ -23,7 +31,7 @@ pub struct Delivery<F> {
     pub from_uplink: bool,
     flood: Option<Flood<F>>,
     /// Places whose ports were given frames since their last wake-up.
-    to_wake: Vec<usize>,
+    to_wake: VecDeque<usize>,
     /// The station whose port is woken when there is nothing to do.
     next_idle: Key,
     counters: DeliveryCounters,
@@ -67,7 +75,7 @@ impl<F> Delivery<F> {
             stations: Stations::with_capacity(capacity),
             from_uplink,
             flood: None,
-            to_wake: Vec::with_capacity(capacity),
+            to_wake: VecDeque::with_capacity(capacity),
             next_idle: Key::FIRST,
             counters: DeliveryCounters::default(),
         }
@@ -76,6 +84,11 @@ impl<F> Delivery<F> {
     /// What became of the frames so far.
     pub fn counters(&self) -> DeliveryCounters {
         self.counters
+    }
+
+    /// Whether ports were given frames that they have not been woken for.
+    pub fn has_pods_to_wake(&self) -> bool {
+        !self.to_wake.is_empty()
     }
 
     /// Whether a frame for a group has not reached all of it.
@@ -90,10 +103,14 @@ fn destination<F: Frame>(frame: &F) -> Option<MacAddress> {
 }
 
 impl<P: Port> Worker<P> {
-    /// Goes on with a frame for a group, and takes some from the uplink. How many frames that were, copies included.
+    /// Goes on with a frame for a group, and takes some from the uplink, unless that frame came from there: then it is
+    /// the pods' turn, or a flood from the wire would keep them waiting. How many frames that were, copies included.
     pub(super) fn deliver(&mut self) -> usize {
+        let flood = self.delivery.flood.as_ref();
+        let is_uplinks_turn = flood.is_none_or(|flood| flood.sender.is_some());
         let mut frames = self.flood_on();
         while self.delivery.from_uplink
+            && is_uplinks_turn
             && self.delivery.flood.is_none()
             && frames < RECEIVE_BURST_PER_POD
         {
@@ -206,15 +223,20 @@ impl<P: Port> Worker<P> {
     ) -> Option<T> {
         let pod = self.places.get_mut(place)?.pod.as_mut()?;
         if !self.delivery.to_wake.contains(&place) {
-            self.delivery.to_wake.push(place);
+            self.delivery.to_wake.push_back(place);
         }
         Some(give(pod))
     }
 
-    /// Lets the ports send what they were given in this pass.
+    /// Lets the ports send what they were given, as many of them as the time allows; at least one.
     pub(super) fn wake_pods(&mut self) {
-        for place in self.delivery.to_wake.drain(..) {
+        let begin = tai_now();
+        while let Some(place) = self.delivery.to_wake.pop_front() {
             wake(&mut self.places, place);
+            // Also when the clock was set back.
+            if !(begin..begin + WAKE_UPS).contains(&tai_now()) {
+                break;
+            }
         }
     }
 

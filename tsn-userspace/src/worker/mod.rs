@@ -16,6 +16,8 @@ pub mod deliver;
 mod deliver_tests;
 pub mod histogram;
 pub mod lead;
+#[cfg(test)]
+mod liveness_tests;
 mod obey;
 pub mod pod;
 mod quantile;
@@ -258,7 +260,7 @@ impl<P: Port> Worker<P> {
             }
             let received = self.receive(now);
             self.received_at = now;
-            if received == 0 && self.is_drained(next) {
+            if self.is_drained(received, next) {
                 return;
             }
             let is_quiet = next.is_none_or(|next| next > now + COMMAND_DISTANCE);
@@ -378,11 +380,11 @@ impl<P: Port> Worker<P> {
     }
 
     /// Whether a drain was asked for and nothing is left, or its time is over.
-    fn is_drained(&mut self, next: Option<TaiTime>) -> bool {
+    fn is_drained(&mut self, received: usize, next: Option<TaiTime>) -> bool {
         let Some((until, _)) = &self.draining else {
             return false;
         };
-        if next.is_some() && Instant::now() < *until {
+        if (received > 0 || next.is_some()) && Instant::now() < *until {
             return false;
         }
         let mut dropped = 0;

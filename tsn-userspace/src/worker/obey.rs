@@ -46,6 +46,7 @@ impl<P: Port> Worker<P> {
             }
             Command::Drain(limit, answer) => {
                 self.draining = Some((Instant::now() + limit, answer));
+                self.delivery.from_uplink = false;
             }
         }
     }
