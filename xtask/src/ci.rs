@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use crate::{
-    dpdk, ebpf, fuzz, instructions, setup,
+    dpdk::{self, Backends},
+    ebpf, fuzz, instructions, setup,
     step::{cargo, need_root, run as run_command, step},
 };
 
@@ -47,7 +48,7 @@ pub fn run() -> Result<()> {
     step("cargo xtask demo", || {
         run_command(&mut cargo(&["xtask", "demo"]))
     })?;
-    for backend in dpdk::backends() {
+    for backend in Backends::All.built()? {
         step(&format!("cargo xtask bench --quick, {backend}"), || {
             let arguments = ["xtask", "bench", "--quick", "--backend", backend.name()];
             run_command(&mut cargo(&arguments))

@@ -1,6 +1,6 @@
 //! What is built depends on whether DPDK is installed: a program over it builds only against its library.
 
-use std::process::Command;
+use std::{fmt, process::Command, str::FromStr};
 
 use anyhow::{Result, bail};
 use tsn_tests::backend::Backend;
@@ -32,11 +32,52 @@ pub fn workspace() -> Vec<&'static str> {
     arguments
 }
 
-/// The backends that a daemon has which is built here.
-pub fn backends() -> Vec<Backend> {
-    let mut backends = Backend::ALL.to_vec();
-    backends.retain(|backend| check_is_built(*backend).is_ok());
-    backends
+/// The backends that a task is asked to go through: `all` that are built here, or one by name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Backends {
+    /// Those that a daemon has which is built here.
+    #[default]
+    All,
+    /// This one.
+    One(Backend),
+}
+
+impl Backends {
+    /// What the task goes through.
+    ///
+    /// # Errors
+    ///
+    /// When it is one that is not built here.
+    pub fn built(self) -> Result<Vec<Backend>> {
+        match self {
+            Self::All => {
+                let mut backends = Backend::ALL.to_vec();
+                backends.retain(|backend| check_is_built(*backend).is_ok());
+                Ok(backends)
+            }
+            Self::One(backend) => check_is_built(backend).map(|()| vec![backend]),
+        }
+    }
+}
+
+impl fmt::Display for Backends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::One(backend) => backend.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Backends {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "all" => Ok(Self::All),
+            _ => name.parse().map(Self::One),
+        }
+    }
 }
 
 /// Ends a task that needs a backend where it is not built.
@@ -49,4 +90,21 @@ pub fn check_is_built(backend: Backend) -> Result<()> {
         bail!("pkg-config does not find libdpdk; install it (`cargo xtask setup` tells how)");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_are_named_one_by_one_or_all() {
+        assert_eq!("all".parse::<Backends>().unwrap(), Backends::default());
+        for backend in Backend::ALL {
+            let one = backend.name().parse::<Backends>().unwrap();
+            assert_eq!(one, Backends::One(backend));
+            assert_eq!(one.to_string(), backend.name());
+        }
+        assert!("netmap".parse::<Backends>().is_err());
+        assert_eq!(Backends::All.built().unwrap()[0], Backend::Afxdp);
+    }
 }

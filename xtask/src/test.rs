@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tsn_tests::backend::{Backend, VARIABLE};
 
 use crate::{
-    build, dpdk,
+    build,
+    dpdk::{self, Backends},
     step::{cargo, need_root, root, run as run_command, step},
 };
 
@@ -31,50 +32,56 @@ pub struct Options {
     /// Run only tests whose name contains this.
     #[arg(long)]
     filter: Option<String>,
-    /// The daemon's backend in the end-to-end tests: afxdp or dpdk. By default one after the other, as far as they are
-    /// built.
-    #[arg(long)]
-    backend: Option<Backend>,
+    /// The daemon's backend in the end-to-end tests: afxdp or dpdk, or one after the other: all, as far as they are built.
+    #[arg(long, default_value_t)]
+    backend: Backends,
 }
 
 /// Sets up, builds, and runs them. The end-to-end tests run one after the other, since they measure.
 ///
 /// # Errors
 ///
-/// At the first step that fails; at once when the caller is not root.
+/// At once when the caller is not root or the build fails; at the end when tests fail, which hide no others.
 pub fn run(options: &Options) -> Result<()> {
     need_root("the end-to-end part of `cargo xtask test`")?;
     build::run()?;
-    let backends = match options.backend {
-        Some(backend) => {
-            dpdk::check_is_built(backend)?;
-            vec![backend]
-        }
-        None => dpdk::backends(),
-    };
+    let backends = options.backend.built()?;
     let filter = options.filter.as_deref();
-    step("tests of the crates", || {
+    let mut results = vec![step("tests of the crates", || {
         let mut command = cargo(&["test", "--no-fail-fast"]);
         command.args(dpdk::workspace());
         run_command(command.args(["--exclude", "tsn-tests"]).args(filter))
-    })?;
+    })];
     let (once, each): (Vec<_>, Vec<_>) = end_to_end_tests()?
         .into_iter()
         .partition(|name| OF_NO_BACKEND.contains(&name.as_str()));
     let (of_dpdk, each): (Vec<_>, Vec<_>) = each
         .into_iter()
         .partition(|name| OF_DPDK.contains(&name.as_str()));
-    step("end-to-end tests of no backend", || {
+    results.push(step("examples of the test bed", || {
+        run_command(cargo(&["test", "--package", "tsn-tests", "--doc"]).args(filter))
+    }));
+    results.push(step("end-to-end tests of no backend", || {
         end_to_end(&["--lib"], &once, Backend::Afxdp, filter)
-    })?;
+    }));
     for backend in backends {
         let mut tests = each.clone();
         if backend == Backend::Dpdk {
             tests.extend_from_slice(&of_dpdk);
         }
-        step(&format!("end-to-end tests over {backend}"), || {
-            end_to_end(&[], &tests, backend, filter)
-        })?;
+        let name = format!("end-to-end tests over {backend}");
+        results.push(step(&name, || end_to_end(&[], &tests, backend, filter)));
+    }
+    all_passed(results)
+}
+
+fn all_passed(results: Vec<Result<()>>) -> Result<()> {
+    let failures: Vec<_> = results
+        .into_iter()
+        .filter_map(|result| result.err().map(|error| format!("{error:#}")))
+        .collect();
+    if !failures.is_empty() {
+        bail!("{}", failures.join("\n"));
     }
     Ok(())
 }
@@ -110,7 +117,21 @@ fn end_to_end(
 
 #[cfg(test)]
 mod tests {
+    use anyhow::anyhow;
+
     use super::*;
+
+    #[test]
+    fn a_failure_hides_no_other() {
+        assert!(all_passed(vec![Ok(()), Ok(())]).is_ok());
+        let results = vec![
+            Err(anyhow!("over afxdp")),
+            Ok(()),
+            Err(anyhow!("over dpdk")),
+        ];
+        let error = all_passed(results).unwrap_err().to_string();
+        assert_eq!(error, "over afxdp\nover dpdk");
+    }
 
     #[test]
     fn what_does_not_run_over_each_backend_is_there() {
