@@ -1,10 +1,11 @@
 //! To a device that holds each frame until its launch time ([`Port::transmit_at`]).
 //!
-//! The worker is ahead of the device: it decides on what starts up to a device's lead and a slack
-//! from now, and gives every frame the instant at which the scheduler has it start. So frames leave at that instant,
-//! whatever keeps the worker for less than the slack; and gates need no margins. When the worker is kept for longer, the
-//! scheduler is asked for what starts a lead from now and later: the device is never given an instant that it cannot
-//! keep, unless the worker is stopped between the decision and the end of the wake-up. Its clock tells that.
+//! The worker is ahead of the device: it decides on what starts from a device's lead and a slack to a lead and two
+//! slacks from now, and gives every frame the instant at which the scheduler has it start. One slack is for the way to the
+//! device, from the decision to the end of the wake-up; the other for what keeps the worker from the decision. So frames
+//! leave at that instant, whatever keeps the worker for less than a slack; and gates need no margins. When it is kept from
+//! the decision for longer, a frame starts later, and the device is not given an instant that it cannot keep; when it is
+//! kept on the way, its clock tells that.
 
 use tsn_core::{Nanoseconds, TaiTime};
 use tsn_port::Port;
@@ -15,7 +16,8 @@ use super::transmit::launch_time;
 use crate::clock::tai_now;
 
 impl<P: Port> Worker<P> {
-    /// How much sooner than the device needs it the worker decides: what is no stall then does no harm.
+    /// What is no stall does no harm: the worker may need so long for the way to a device that holds frames, and come so
+    /// much later to the decision.
     pub(super) fn slack(&self) -> Nanoseconds {
         if self.device_holds {
             self.stalls.threshold()
@@ -26,7 +28,7 @@ impl<P: Port> Worker<P> {
 
     /// Hands the frames that the device has to know of to it. Whether there was something to decide on.
     pub(super) fn transmit_ahead(&mut self, now: TaiTime) -> bool {
-        let horizon = now + self.lead.get() + self.slack();
+        let horizon = now + self.lead.get() + self.slack() + self.slack();
         let mut decided = false;
         for _ in 0..MAX_FRAMES {
             let next = self.scheduler.next_event(self.on_wire(now));
@@ -70,6 +72,7 @@ impl<P: Port> Worker<P> {
         }
         let lead = self.lead.get();
         if given + lead > decision.start {
+            // The way took longer than the slack: that is a stall, the latest.
             self.stalls.delayed(1, given);
             return true;
         }

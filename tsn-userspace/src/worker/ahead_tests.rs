@@ -13,12 +13,14 @@ use tsn_port::{
 
 use super::bed::Bed;
 use super::command::{Command, GateChange};
+use super::stall::StallLog;
 use crate::clock::tai_now;
 use crate::config::{CompiledUplink, Configuration, compile_uplink};
 
 /// What the device needs.
 const LEAD_NS: u64 = 40_000;
-/// A stall's threshold in the bed, and so how much more the worker is ahead.
+/// A stall's threshold in the bed, and so how much the worker may need for the way to the device, and once more for the
+/// way to the decision.
 const SLACK_NS: u64 = 10_000;
 /// A frame of 100 bytes at 1 Gb/s with 24 bytes around it.
 const WIRE_NS: u64 = (100 + 24) * 8;
@@ -161,7 +163,7 @@ impl Lab {
         while self.wire.receive().is_some() {}
         let given = std::mem::take(&mut *self.held.lock().unwrap());
         for frame in &given {
-            let least_ns = self.now.as_nanos() + LEAD_NS;
+            let least_ns = self.now.as_nanos() + LEAD_NS + SLACK_NS;
             assert!(frame.launch_ns >= least_ns, "{frame:?} at {}", self.now);
         }
         given
@@ -312,7 +314,7 @@ fn what_keeps_the_worker_for_less_than_the_slack_does_no_harm_and_more_is_told()
         lab.send(1, Some(due));
         assert_eq!(lab.turn(), []);
         // The first moment at which the worker would decide on it, and then it is away.
-        lab.now = due - Nanoseconds::from_nanos(LEAD_NS + SLACK_NS);
+        lab.now = due - Nanoseconds::from_nanos(LEAD_NS + 2 * SLACK_NS);
         let away_from = lab.now;
         lab.now = lab.after(kept_ns);
         lab.bed.worker.stalls.observe(away_from, lab.now);
@@ -329,6 +331,24 @@ fn what_keeps_the_worker_for_less_than_the_slack_does_no_harm_and_more_is_told()
     assert_eq!((streams[0].sent, streams[0].stalled), (2, 1));
     assert_eq!(lab.bed.worker.stalls.totals().frames, 1);
     assert_eq!(lab.sent(7), 2);
+}
+
+#[test]
+fn what_may_leave_at_once_is_not_too_late_for_the_time_that_the_way_to_the_device_takes() {
+    const FRAMES: u64 = 50;
+    let mut lab = Lab::with_gates("");
+    // Long enough for the machine of a test.
+    lab.bed.worker.stalls = StallLog::new(Nanoseconds::from_nanos(1_000_000), Nanoseconds::ZERO);
+    for _ in 0..FRAMES {
+        lab.send(0, None);
+        lab.bed.worker.receive(tai_now());
+        // From here on the clock goes on by itself.
+        while !lab.bed.worker.transmit(tai_now()) {}
+        while lab.wire.receive().is_some() {}
+    }
+    let (.., streams) = lab.bed.worker.places[0].pod.as_ref().unwrap().counters();
+    assert_eq!(streams[1].sent, FRAMES);
+    assert!(streams[1].stalled < FRAMES / 2, "{}", streams[1].stalled);
 }
 
 #[test]

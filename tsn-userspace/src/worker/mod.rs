@@ -341,13 +341,13 @@ impl<P: Port> Worker<P> {
     /// When a frame that is decided on now is on the wire: the scheduler's time, which does not run backwards though
     /// the last frames of a burst may leave sooner than they were thought to.
     fn on_wire(&self, now: TaiTime) -> TaiTime {
-        self.decided_up_to.max(now + self.lead.get())
+        self.decided_up_to.max(now + self.lead.get() + self.slack())
     }
 
     /// When the next decision may have to be taken.
     fn next_moment(&mut self, now: TaiTime) -> Option<TaiTime> {
         let next = self.scheduler.next_event(self.on_wire(now));
-        next.map(|next| next - self.lead.get() - self.slack())
+        next.map(|next| next - self.lead.get() - self.slack() - self.slack())
     }
 
     /// Nothing to do until `next`, a command, or a frame: sleeps if that is worth it.
