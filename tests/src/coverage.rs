@@ -105,6 +105,7 @@ pub const IN_PROCESS: &[&str] = &[
     "tsnd_uplink_received_frames_total{what=\"for_group\"}",
     "tsnd_uplink_received_frames_total{what=\"for_pod\"}",
     "tsnd_uplink_received_frames_total{what=\"no_station\"}",
+    "tsnd_uplink_received_frames_total{what=\"own\"}",
     "tsnd_uplink_dropped_frames_total{cause=\"device\"}",
     "tsnd_uplink_dropped_frames_total{cause=\"transmit_ring_full\"}",
     // AF_XDP has none.

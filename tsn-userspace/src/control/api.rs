@@ -81,7 +81,7 @@ pub struct UplinkStatus {
     /// Payload bytes copied between receive and transmit.
     pub copied_bytes: u64,
     /// Frames that arrived at the uplink and that the worker took, by whom they were for: `for_pod`, `for_group`, or
-    /// `no_station`, which were dropped. Always 0 where the kernel receives.
+    /// `no_station` and `own` (sent by a pod of this node), which were dropped. Always 0 where the kernel receives.
     pub received: BTreeMap<String, u64>,
     /// Bytes of the copies that were made for frames for a group, also of those that pods sent.
     pub delivery_copied_bytes: u64,
@@ -280,6 +280,7 @@ impl UplinkStatus {
                 ("for_pod", uplink.delivery.to_pod),
                 ("for_group", uplink.delivery.to_group),
                 ("no_station", uplink.delivery.no_station),
+                ("own", uplink.delivery.own),
             ]),
             delivery_copied_bytes: uplink.delivery.copied_bytes,
             transmit_ring_used: uplink.levels.transmit_used,

@@ -55,7 +55,7 @@ impl<F> Flood<F> {
     }
 }
 
-/// What became of the frames that arrived at the uplink: what it received is the sum of the first three.
+/// What became of the frames that arrived at the uplink: what it received is the sum of the first four.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeliveryCounters {
     /// Frames for one pod, which counts whether it took them.
@@ -64,6 +64,9 @@ pub struct DeliveryCounters {
     pub to_group: u64,
     /// Frames for nobody here, which were dropped.
     pub no_station: u64,
+    /// Frames of pods of this node which the network sent back, and which were dropped: a bridge floods no frame to where
+    /// it came from.
+    pub own: u64,
     /// Bytes of copies, also of pods' frames for a group.
     pub copied_bytes: u64,
 }
@@ -102,6 +105,12 @@ fn destination<F: Frame>(frame: &F) -> Option<MacAddress> {
     frame.bytes().first_chunk().copied().map(MacAddress)
 }
 
+/// The source of a frame.
+fn source<F: Frame>(frame: &F) -> Option<MacAddress> {
+    let behind_destination = frame.bytes().get(6..)?;
+    behind_destination.first_chunk().copied().map(MacAddress)
+}
+
 impl<P: Port> Worker<P> {
     /// Goes on with a frame for a group, and takes some from the uplink, unless that frame came from there: then it is
     /// the pods' turn, or a flood from the wire would keep them waiting. How many frames that were, copies included.
@@ -124,6 +133,11 @@ impl<P: Port> Worker<P> {
 
     /// How many copies were made.
     fn deliver_from_uplink(&mut self, frame: P::Frame) -> usize {
+        let stations = &self.delivery.stations;
+        if source(&frame).is_some_and(|from| stations.find(from).is_some()) {
+            self.delivery.counters.own += 1;
+            return 0;
+        }
         let to = destination(&frame);
         if to.is_some_and(MacAddress::is_group) && !self.delivery.stations.is_empty() {
             self.delivery.counters.to_group += 1;

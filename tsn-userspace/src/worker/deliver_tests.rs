@@ -131,6 +131,28 @@ fn what_arrives_for_a_group_reaches_all_and_moves_to_the_last() {
 }
 
 #[test]
+fn what_a_pod_of_the_node_sent_is_not_delivered_when_the_network_sends_it_back() {
+    let mut node = Node::with_stations(3, 64);
+    for to in [BROADCAST, station(0), station(1)] {
+        let mut bytes = [1; 60];
+        bytes[..6].copy_from_slice(&to.0);
+        bytes[6..12].copy_from_slice(&station(0).0);
+        let frame = node.wire.frame(&bytes, Stamp::NONE).expect("a buffer");
+        node.wire.transmit(frame).expect("a slot");
+    }
+    node.wire.wake().unwrap();
+    node.settle();
+    for station in &mut node.stations {
+        assert_eq!(arrived(station), [0; 0]);
+    }
+    let expected = DeliveryCounters {
+        own: 3,
+        ..DeliveryCounters::default()
+    };
+    assert_eq!(node.counters(), expected);
+}
+
+#[test]
 fn a_node_without_stations_drops_what_arrives_and_queues_what_its_pods_send() {
     let mut node = Node::with_stations(0, 64);
     let (port, mut pod) = loopback::pair(64);

@@ -28,15 +28,21 @@ pods:
 const TO_ONE: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const TO_NOBODY: [u8; 6] = [2, 0, 0, 0, 0, 3];
 const TO_ALL: [u8; 6] = [0xff; 6];
+const STRANGER: [u8; 6] = [2, 0, 0, 0, 0, 9];
 
 fn send(from: &mut LoopbackPort, to: [u8; 6]) {
+    send_from(from, STRANGER, to);
+}
+
+fn send_from(port: &mut LoopbackPort, from: [u8; 6], to: [u8; 6]) {
     let mut bytes = [0; 60];
     bytes[..6].copy_from_slice(&to);
-    if let Some(frame) = from.frame(&bytes, Stamp::NONE) {
+    bytes[6..12].copy_from_slice(&from);
+    if let Some(frame) = port.frame(&bytes, Stamp::NONE) {
         // A full ring: the frames before this one do as well.
-        let _ = from.transmit(frame);
+        let _ = port.transmit(frame);
     }
-    from.wake().unwrap();
+    port.wake().unwrap();
 }
 
 /// Provokes what only happens where the worker delivers.
@@ -53,6 +59,7 @@ pub fn provoke(wanted: &[&str], seen: &mut Seen) {
         for to in [TO_ONE, TO_NOBODY, TO_ALL] {
             send(&mut bench.wire, to);
         }
+        send_from(&mut bench.wire, TO_ONE, TO_ALL);
         send(&mut bench.pods[1], TO_ONE);
         for pod in &mut bench.pods {
             while pod.receive().is_some() {}

@@ -26,7 +26,7 @@ const DROPPED: &str = "tsnd_uplink_dropped_frames_total{cause=\"device\"}";
 const OVERRUN: &str = "tsnd_class_transmission_overruns_total";
 
 /// What only happens where the worker delivers to pods.
-const DELIVERY: [&str; 9] = [
+const DELIVERY: [&str; 10] = [
     "tsnd_delivery_copied_bytes_total",
     "tsnd_pod_delivered_frames_total",
     "tsnd_pod_delivery_dropped_frames_total{cause=\"device\"}",
@@ -36,6 +36,7 @@ const DELIVERY: [&str; 9] = [
     "tsnd_uplink_received_frames_total{what=\"for_group\"}",
     "tsnd_uplink_received_frames_total{what=\"for_pod\"}",
     "tsnd_uplink_received_frames_total{what=\"no_station\"}",
+    "tsnd_uplink_received_frames_total{what=\"own\"}",
 ];
 
 /// A class of a scheduler that was emptied with a frame in it.
