@@ -31,6 +31,15 @@ pub fn run() -> Result<()> {
         command.args(dpdk::workspace());
         run_command(command.args(["--", "--deny", "warnings"]))
     })?;
+    if dpdk::is_installed() {
+        step("the daemon without DPDK", || {
+            let package = ["--package", "tsn-userspace"];
+            let mut clippy = cargo(&["clippy", "--all-targets"]);
+            run_command(clippy.args(package).args(["--", "--deny", "warnings"]))?;
+            let mut test = cargo(&["test", "--test", "without_dpdk"]);
+            run_command(test.args(package))
+        })?;
+    }
     step("rustdoc", || {
         let mut command = cargo(&["doc", "--no-deps"]);
         command.args(dpdk::workspace());

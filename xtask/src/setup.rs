@@ -6,7 +6,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::{ebpf, unpack};
+use crate::{
+    ebpf,
+    unpack::{OPEN_VSWITCH, PROMETHEUS},
+};
 
 /// Debian packages that serve one purpose.
 struct Group {
@@ -28,8 +31,9 @@ const AFXDP: Group = Group {
     ],
 };
 const DPDK: Group = Group {
-    reason: "DPDK: its library, a libclang that reads its headers, and testpmd",
-    packages: &["libdpdk-dev", "libclang-14-dev", "dpdk-dev"],
+    // A libclang, which reads its headers, comes with the clang of AF_XDP.
+    reason: "DPDK: its library, and testpmd",
+    packages: &["libdpdk-dev", "dpdk-dev"],
 };
 const BPF_COMPILER: Group = Group {
     reason: "kernel programs: a compiler with a prebuilt core for the BPF target",
@@ -91,14 +95,13 @@ const BPF_LINKER_INSTALL: [&str; 7] = [
     "llvm-22",
 ];
 
-/// Says for each item whether it is present, and installs what is missing where it can.
+/// Says for each item whether it is present, and installs what is missing where it can. Without DPDK, the work goes on.
 ///
 /// # Errors
 ///
-/// When something is missing that cannot be installed here; the message has the commands that would.
+/// When something else is missing that cannot be installed here; the message has the commands that would.
 pub fn run() -> anyhow::Result<()> {
-    let mut missing = Vec::new();
-    let mut groups = vec![AFXDP, DPDK];
+    let mut groups = vec![AFXDP];
     match ebpf::Toolchain::find() {
         Ok(ebpf::Toolchain::Nightly) => {
             println!("present     kernel programs: rustup's nightly with rust-src");
@@ -109,10 +112,25 @@ pub fn run() -> anyhow::Result<()> {
     if linker.is_none() {
         groups.push(BPF_LINKER);
     }
-    groups.extend([TESTS, OVERLAY, BROWSER, INSTRUCTIONS, FUZZING]);
+    groups.extend([TESTS, BROWSER, INSTRUCTIONS, FUZZING]);
 
-    let installed = installed_packages(&groups)?;
-    for group in &groups {
+    provide(&groups)?;
+    PROMETHEUS.provide()?;
+    match linker {
+        Some(linker) => println!("present     bpf-linker ({})", linker.display()),
+        None => install_linker()?,
+    }
+    if let Err(error) = provide(&[DPDK, OVERLAY]).and_then(|()| OPEN_VSWITCH.provide()) {
+        println!("without     DPDK or tests with it: {error:#}");
+    }
+    Ok(())
+}
+
+/// Installs what is missing of the groups.
+fn provide(groups: &[Group]) -> anyhow::Result<()> {
+    let installed = installed_packages(groups)?;
+    let mut missing = Vec::new();
+    for group in groups {
         let lacking: Vec<_> = group
             .packages
             .iter()
@@ -130,13 +148,7 @@ pub fn run() -> anyhow::Result<()> {
             missing.extend(lacking);
         }
     }
-    install_packages(&missing)?;
-    unpack::run()?;
-    match linker {
-        Some(linker) => println!("present     bpf-linker ({})", linker.display()),
-        None => install_linker()?,
-    }
-    Ok(())
+    install_packages(&missing)
 }
 
 /// Which of the packages are installed, by one query.

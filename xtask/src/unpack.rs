@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use crate::setup::apt_get;
 
 /// Packages that are unpacked into one directory.
-struct Tool {
+pub struct Tool {
     reason: &'static str,
     /// Below `target/tools`; the tests look for it there.
     directory: &'static str,
@@ -18,36 +18,33 @@ struct Tool {
     file: &'static str,
 }
 
-const TOOLS: [Tool; 2] = [
-    Tool {
-        reason: "tests of the alerts: promtool",
-        directory: "prometheus",
-        packages: &["prometheus"],
-        file: "usr/bin/promtool",
-    },
-    Tool {
-        reason: "tests of the overlay: Open vSwitch with DPDK",
-        directory: "openvswitch",
-        packages: &[
-            "openvswitch-common",
-            "openvswitch-switch",
-            "openvswitch-switch-dpdk",
-        ],
-        file: "usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk",
-    },
-];
+/// `promtool` is part of it.
+pub const PROMETHEUS: Tool = Tool {
+    reason: "tests of the alerts: promtool",
+    directory: "prometheus",
+    packages: &["prometheus"],
+    file: "usr/bin/promtool",
+};
 
-/// Unpacks what is not there, and says so.
-///
-/// # Errors
-///
-/// When a package cannot be downloaded or unpacked.
-pub fn run() -> anyhow::Result<()> {
-    TOOLS.iter().try_for_each(Tool::provide)
-}
+/// With its switch that has DPDK.
+pub const OPEN_VSWITCH: Tool = Tool {
+    reason: "tests of the overlay: Open vSwitch with DPDK",
+    directory: "openvswitch",
+    packages: &[
+        "openvswitch-common",
+        "openvswitch-switch",
+        "openvswitch-switch-dpdk",
+    ],
+    file: "usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk",
+};
 
 impl Tool {
-    fn provide(&self) -> anyhow::Result<()> {
+    /// Unpacks it if it is not there, and says so.
+    ///
+    /// # Errors
+    ///
+    /// When a package cannot be downloaded or unpacked.
+    pub fn provide(&self) -> anyhow::Result<()> {
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target");
         let directory = target.join("tools").join(self.directory);
         let packages = self.packages.join(" ");

@@ -46,8 +46,8 @@ pub fn open_and_serve(
         #[cfg(not(feature = "dpdk"))]
         BackendName::Dpdk => anyhow::bail!(
             "this tsnd was built without DPDK. Install DPDK 22.11 or later and libclang (Debian: apt-get install \
-             libdpdk-dev libclang-14-dev), and build it with `cargo xtask build`, which finds them, or with `cargo \
-             build --release --package tsn-userspace --features dpdk`"
+             libdpdk-dev clang), and build it with `cargo xtask build`, which finds them, or with `cargo build \
+             --release --package tsn-userspace --features dpdk`"
         ),
     }
 }
