@@ -37,15 +37,6 @@ impl Backend {
         }
     }
 
-    /// Frames, one a millisecond, that the uplink may hold when its link goes down: they count as lost for their time,
-    /// and yet leave when it is back. A packet socket takes them until the kernel has told the daemon.
-    pub const fn frames_held_by_a_dead_link(self) -> u64 {
-        match self {
-            Self::Afxdp => 1,
-            Self::Dpdk => 32,
-        }
-    }
-
     /// Lines of a configuration that it needs to run anywhere. Hugepages may be another test's.
     pub const fn settings(self) -> &'static str {
         match self {

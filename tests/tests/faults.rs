@@ -203,9 +203,9 @@ fn uplink_down_and_up_again_every_lost_frame_has_a_cause() {
         lost.len(),
         &counters.all_causes(),
     );
+    // The frame that was in the device's ring counts as lost for its time, and yet leaves when the link is back.
     let unexplained = counters.all_drops().checked_sub(lost.len() as u64);
-    let held = bed.home.backend().frames_held_by_a_dead_link();
-    assert!(unexplained.is_some_and(|stuck| stuck <= held), "{lost:?}");
+    assert!(unexplained.is_some_and(|stuck| stuck <= 1), "{lost:?}");
 }
 
 #[test]

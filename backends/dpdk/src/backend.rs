@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tsn_port::{Backend, Heartbeat, Link, PodAttachment, PodEnd};
+use tsn_port::{Backend, DeviceKind, DeviceName, Heartbeat, Link, PodAttachment, PodEnd};
 use tsn_programs::{COUNTER_NAMES, Programs, VethPod, VethPods};
 
 use crate::ethdev::numa_node;
 use crate::frame::Finisher;
+use crate::interface::Interface;
 use crate::pods::vhost::VhostPod;
 use crate::uplink::Uplink;
 use crate::xsk::XskPort;
@@ -47,6 +48,7 @@ pub struct DpdkBackend {
     veths: VethPods,
     vhosts: HashMap<String, VhostPod>,
     uplinks: HashMap<String, Uplink>,
+    interfaces: HashMap<String, Interface>,
     /// Who makes good the checksum offload of the pods that are attached from now on.
     finisher: Finisher,
     /// Number of the next virtual device that is made here.
@@ -86,6 +88,7 @@ impl DpdkBackend {
             veths: VethPods::new(programs),
             vhosts: HashMap::new(),
             uplinks: HashMap::new(),
+            interfaces: HashMap::new(),
             finisher: Finisher::Software,
             next_device: 0,
         })
@@ -133,12 +136,14 @@ impl Backend for DpdkBackend {
     /// Opens what the name says ([`tsn_port::DeviceName`]). By an interface of the kernel frames only leave; what arrives
     /// there goes from the kernel to the pods.
     fn open_uplink(&mut self, device: &str) -> Result<DpdkPort, BackendError> {
-        let name: tsn_port::DeviceName = device.parse().map_err(crate::DeviceError::from)?;
-        let number = self.device_number();
-        let (uplink, port) = Uplink::open(self.eal, self.pool, &name, number)?;
-        if name.kind() == tsn_port::DeviceKind::Interface {
+        let name: DeviceName = device.parse().map_err(crate::DeviceError::from)?;
+        if name.kind() == DeviceKind::Interface {
+            let (interface, port) = Interface::open(self.pool, device)?;
             self.veths.programs.attach_uplink(device)?;
+            self.interfaces.insert(device.to_owned(), interface);
+            return Ok(port.into());
         }
+        let (uplink, port) = Uplink::open(self.eal, self.pool, &name)?;
         if port.device().finishes_checksums {
             self.finisher = Finisher::Uplink;
         }
@@ -147,8 +152,8 @@ impl Backend for DpdkBackend {
     }
 
     fn close_uplink(&mut self, device: &str) -> Result<(), BackendError> {
-        let name: tsn_port::DeviceName = device.parse().map_err(crate::DeviceError::from)?;
-        if name.kind() == tsn_port::DeviceKind::Interface {
+        let name: DeviceName = device.parse().map_err(crate::DeviceError::from)?;
+        if name.kind() == DeviceKind::Interface {
             self.veths.programs.detach_uplink(device)?;
         }
         Ok(())
@@ -210,6 +215,9 @@ impl Backend for DpdkBackend {
     }
 
     fn uplink_link(&self, device: &str) -> Link {
+        if let Some(interface) = self.interfaces.get(device) {
+            return interface.link();
+        }
         self.uplinks.get(device).map_or(Link::Gone, Uplink::link)
     }
 
@@ -220,10 +228,13 @@ impl Backend for DpdkBackend {
     }
 
     fn uplink_facts(&self, device: &str) -> Vec<(&'static str, String)> {
-        let mut facts = self
-            .uplinks
-            .get(device)
-            .map_or_else(Vec::new, Uplink::facts);
+        let mut facts = match self.interfaces.get(device) {
+            Some(interface) => interface.facts(),
+            None => self
+                .uplinks
+                .get(device)
+                .map_or_else(Vec::new, Uplink::facts),
+        };
         let node = self.pool.numa_node();
         let node = node.map_or_else(String::new, |node| format!(" on NUMA node {node}"));
         facts.push(("memory", format!("{}{node}", self.eal.memory())));

@@ -11,6 +11,7 @@ mod error;
 mod ethdev;
 mod frame;
 mod hugepages;
+mod interface;
 mod launch;
 mod log;
 mod mempool;

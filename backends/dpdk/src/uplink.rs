@@ -4,19 +4,17 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tsn_port::{DeviceKind, DeviceName, Link};
+use tsn_port::{DeviceName, Link};
 use tsn_programs::Device;
 
 use crate::ethdev::{EthOptions, EthPortRole};
 use crate::launch::DeviceClock;
-use crate::{BackendError, DeviceError, Eal, EthDevice, EthPort, Mempool, socket};
+use crate::{BackendError, Eal, EthDevice, EthPort, Mempool, socket};
 
 /// Descriptors of the receive queue of an uplink.
 const RECEIVE_SLOTS: u16 = 512;
 /// For how long a switch that is to connect may be away when the daemon starts.
 const PEER_PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes that a slot of a packet socket's ring has beside the MTU: its header, an Ethernet header and two VLAN tags.
-const SLOT_HEADER_BYTES: u32 = 128;
 /// Drivers whose device is an interface that the kernel goes on using, and whose link the kernel tells.
 const OF_THE_KERNEL: [&str; 2] = ["net_af_packet", "net_af_xdp"];
 
@@ -29,32 +27,24 @@ pub struct Uplink {
 }
 
 impl Uplink {
-    /// Opens a device of DPDK, which the worker receives from too, or a packet socket on an interface of the kernel,
-    /// which then goes on receiving itself.
+    /// Opens a device of DPDK, which the worker receives from too.
     pub fn open(
         eal: Eal,
         pool: Mempool,
         name: &DeviceName,
-        number: u32,
     ) -> Result<(Self, EthPort), BackendError> {
-        let of_interface = name.kind() == DeviceKind::Interface;
-        let device = if of_interface {
-            packet_socket(name.name(), number)?
-        } else {
-            name.clone()
-        };
-        if device.driver() == Some("net_virtio_user")
-            && device.argument("server") == Some("1")
-            && let Some(path) = device.argument("path")
+        if name.driver() == Some("net_virtio_user")
+            && name.argument("server") == Some("1")
+            && let Some(path) = name.argument("path")
         {
             tracing::info!(%path, "waiting for the switch to connect");
             socket::wait_for_peer(Path::new(path), PEER_PATIENCE)?;
         }
         let options = EthOptions {
             receive_slots: RECEIVE_SLOTS,
-            promiscuous: !of_interface,
+            promiscuous: true,
         };
-        let device = Arc::new(EthDevice::open(eal, pool, &device, options)?);
+        let device = Arc::new(EthDevice::open(eal, pool, name, options)?);
         if let (Some(device_node), Some(memory_node)) = (device.numa_node(), pool.numa_node())
             && device_node != memory_node
         {
@@ -71,7 +61,7 @@ impl Uplink {
             launch_times,
         };
         let role = EthPortRole {
-            receives: !of_interface,
+            receives: true,
             launch,
             ..EthPortRole::default()
         };
@@ -138,18 +128,4 @@ fn launch_clock(device: &EthDevice) -> (Option<DeviceClock>, String) {
             (None, format!("offered, not used: {error}"))
         }
     }
-}
-
-/// The virtual device that sends by an interface. Its ring of received frames is never read: the kernel drops there
-/// what it has handled itself.
-fn packet_socket(interface: &str, number: u32) -> Result<DeviceName, BackendError> {
-    let mtu_bytes = Device::by_name(interface)?.mtu;
-    let slot_bytes = (mtu_bytes + SLOT_HEADER_BYTES)
-        .next_power_of_two()
-        .max(2048);
-    let block_bytes = slot_bytes.max(4096);
-    let text = format!(
-        "net_af_packet_tsnd{number},iface={interface},qdisc_bypass=1,framesz={slot_bytes},blocksz={block_bytes}"
-    );
-    Ok(text.parse().map_err(DeviceError::from)?)
 }

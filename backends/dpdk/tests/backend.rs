@@ -167,16 +167,8 @@ fn an_interface_is_an_uplink(backend: &mut DpdkBackend) {
     uplink.wake().unwrap();
     receive_ours(&mut far, 6);
     assert!(uplink.receive().is_none(), "the kernel receives there");
-    let counters = backend.uplink_counters("near");
-    assert!(
-        counters.contains(&("tx_good_packets".into(), 1)),
-        "{counters:?}"
-    );
     let facts = backend.uplink_facts("near");
-    assert!(
-        facts.contains(&("driver", "net_af_packet".into())),
-        "{facts:?}"
-    );
+    assert!(facts.contains(&("device", "near".into())), "{facts:?}");
 
     ip("link set near down");
     assert_eq!(backend.uplink_link("near"), Link::Down);

@@ -77,7 +77,7 @@ pub fn run(forwarders: &[Forwarder], session: &Session) -> Result<Vec<Table>> {
         explanation: format!(
             "Arrival at the far end of the wire (the kernel's receive timestamp) less launch time, one frame a \
              millisecond, in turns of {} ms. tsnd: an application in a pod, SO_TXTIME with 500 µs of notice, with the \
-             lead that tsnd measured itself; through AF_XDP, or over DPDK from the pod's veth to a packet socket. The \
+             lead that tsnd measured itself; through AF_XDP, or over DPDK, with the pod's veth and the uplink as sockets over its memory. The \
              bare spin loop has no lead: it sends when the instant has come. Frames that a stall of the worker touched \
              are counted apart; the bare loop does not know its stalls.",
             session.effort.turn.as_millis()

@@ -49,7 +49,7 @@ pub enum Forwarder {
     TsndBusy,
     /// tsnd with the sign of life that it gives by default.
     TsndBeating,
-    /// As `Tsnd`, over DPDK: the uplink is a packet socket of DPDK's.
+    /// As `Tsnd`, over DPDK: the uplink is a plain interface too.
     TsndDpdk,
 }
 

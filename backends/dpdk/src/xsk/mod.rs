@@ -1,6 +1,6 @@
-//! A pod's veth as a port: an AF_XDP socket over the daemon's mempool.
+//! A device of the kernel's as a port: an AF_XDP socket over the daemon's mempool.
 //!
-//! The kernel programs are the same as with `--backend afxdp`: the redirect program hands the pod's time-sensitive
+//! At a pod's veth the kernel programs are the same as with `--backend afxdp`: the redirect program hands the pod's time-sensitive
 //! frames to this socket and leaves their launch time before the data, and everything else takes the kernel's path.
 //! What the kernel receives into are mbufs, so a frame goes on to a poll-mode driver without a copy. DPDK's own
 //! `net_af_xdp` would load a program of its own, which takes all frames and does not outlive the daemon.
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use tsn_common::{Metadata, Stamp};
 use tsn_port::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels};
-use tsn_programs::AttachedPod;
+use tsn_programs::{AttachedPod, Device};
 
 use crate::frame::Finisher;
 use crate::{DpdkFrame, Mempool};
@@ -40,7 +40,14 @@ const SHORTEST_FRAME_BYTES: usize = 14;
 const METADATA_BYTES: usize = size_of::<Metadata>();
 const METADATA_MAGIC: std::ops::Range<usize> = 8..12;
 
-/// An AF_XDP socket on the host end of a pod's veth, in copy mode.
+/// The device that a port is opened on.
+struct End<'a> {
+    device: &'a str,
+    ifindex: u32,
+    mtu_bytes: u32,
+}
+
+/// An AF_XDP socket on the host end of a pod's veth, or on an uplink of the kernel's to send only; in copy mode.
 ///
 /// Closing (dropping) it takes the kernel some milliseconds; do that outside of the worker's loop.
 pub(crate) struct XskPort {
@@ -50,53 +57,78 @@ pub(crate) struct XskPort {
     pool: Mempool,
     device: Arc<str>,
     max_frame_bytes: usize,
-    station: MacAddress,
+    station: Option<MacAddress>,
     finisher: Finisher,
+    /// How many buffers the kernel is to have for receiving; 0 for a port that only sends.
+    receive_slots: u32,
     /// Buffers that the kernel has to receive into or has received into.
     receiving: u32,
     counters: PortCounters,
 }
 
 impl XskPort {
-    /// Opens it on queue 0 of the host end.
+    /// Opens it on queue 0 of a pod's host end.
     pub fn open(pool: Mempool, pod: &AttachedPod, finisher: Finisher) -> Result<Self, XskError> {
-        let device = pod.host_interface.as_str();
+        let end = End {
+            device: &pod.host_interface,
+            ifindex: pod.host_ifindex,
+            mtu_bytes: pod.mtu,
+        };
+        let mut port = Self::bind(pool, &end, finisher)?;
+        port.station = Some(pod.address);
+        port.receive_slots = RING_SLOTS;
+        port.refill();
+        Ok(port)
+    }
+
+    /// Opens it on queue 0 of an uplink, where the kernel goes on receiving.
+    pub fn open_to_send(pool: Mempool, uplink: &Device) -> Result<Self, XskError> {
+        let end = End {
+            device: &uplink.name,
+            ifindex: uplink.index,
+            mtu_bytes: uplink.mtu,
+        };
+        Self::bind(pool, &end, Finisher::Software)
+    }
+
+    /// A port that does not receive yet.
+    fn bind(pool: Mempool, end: &End<'_>, finisher: Finisher) -> Result<Self, XskError> {
         let area = Area::of(&pool);
         let capacity_bytes = area.capacity_bytes();
-        if pod.mtu as usize + RECEIVED_HEADER_BYTES > capacity_bytes {
+        let mtu_bytes = end.mtu_bytes;
+        if mtu_bytes as usize + RECEIVED_HEADER_BYTES > capacity_bytes {
             return Err(XskError::MtuTooLarge {
-                device: device.to_owned(),
-                mtu_bytes: pod.mtu,
+                device: end.device.to_owned(),
+                mtu_bytes,
                 limit_bytes: capacity_bytes.saturating_sub(RECEIVED_HEADER_BYTES),
             });
         }
         // SAFETY: a pool's memory is never unmapped. The kernel gets only buffers of mbufs that this port owns, and `held`
         // has them until they are back or the socket is closed.
-        let socket = unsafe { Socket::open(pod.host_ifindex, area, RING_SLOTS) };
+        let socket = unsafe { Socket::open(end.ifindex, area, RING_SLOTS) };
         let socket = socket.map_err(|source| XskError::Open {
-            device: device.to_owned(),
+            device: end.device.to_owned(),
             source,
         })?;
-        let mut port = Self {
+        Ok(Self {
             socket,
             held: HeldMbufs::new(pool, area),
             pool,
-            device: device.into(),
-            max_frame_bytes: capacity_bytes.min(pod.mtu as usize + SENT_HEADER_BYTES),
-            station: pod.address,
+            device: end.device.into(),
+            max_frame_bytes: capacity_bytes.min(mtu_bytes as usize + SENT_HEADER_BYTES),
+            station: None,
             finisher,
+            receive_slots: 0,
             receiving: 0,
             counters: PortCounters::default(),
-        };
-        port.refill();
-        Ok(port)
+        })
     }
 
     /// Gives the kernel free mbufs to receive into, as far as there are any. It never has more than the receive ring has
     /// slots, so that no received frame is lost for want of a slot. The fill ring can be full all the same: the kernel
     /// hands a frame over before it gives the slot back that the frame's buffer came by (`xsk_flush`).
     fn refill(&mut self) {
-        while self.receiving < RING_SLOTS && self.socket.fill.has_room() {
+        while self.receiving < self.receive_slots && self.socket.fill.has_room() {
             let Some(mbuf) = self.pool.take() else { return };
             self.socket.fill.push(self.held.insert(mbuf));
             self.receiving += 1;
@@ -142,7 +174,7 @@ impl Port for XskPort {
 
     fn receive(&mut self) -> Option<DpdkFrame> {
         let received = self.socket.rx.pop();
-        if received.is_none() || self.receiving + REFILL <= RING_SLOTS {
+        if received.is_none() || self.receiving + REFILL <= self.receive_slots {
             self.refill();
         }
         let descriptor = received?;
@@ -225,7 +257,7 @@ impl Port for XskPort {
             transmit_used: self.socket.tx.len(),
             transmit_slots: RING_SLOTS,
             receive_waiting: self.socket.rx.len(),
-            receive_slots: RING_SLOTS,
+            receive_slots: self.receive_slots,
             free_buffers: self.pool.free_frames(),
             buffers: self.pool.frames(),
         }
@@ -247,7 +279,7 @@ impl Port for XskPort {
     }
 
     fn station(&self) -> Option<MacAddress> {
-        Some(self.station)
+        self.station
     }
 }
 

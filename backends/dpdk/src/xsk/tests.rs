@@ -5,7 +5,7 @@ use std::time::Duration;
 use tsn_common::Rule;
 use tsn_port::VethEnd;
 use tsn_port::conformance::{self, TestBed};
-use tsn_programs::{AttachedPod, Device, ProgramError, Programs, VethPod, VethPods, within_netns};
+use tsn_programs::{Device, ProgramError, Programs, VethPod, VethPods, within_netns};
 use tsn_tests::bpffs::Bpffs;
 use tsn_tests::namespace::Namespace;
 
@@ -78,16 +78,7 @@ fn open(pod: &Namespace, bpffs: &Bpffs, pool: Mempool) -> Bed {
         })
         .expect("attached");
     let sender = within_netns(pod.path(), || {
-        let end = Device::by_name(POD_END)?;
-        let end = AttachedPod {
-            slot: 0,
-            host_interface: end.name,
-            host_ifindex: end.index,
-            mtu: end.mtu,
-            address: MacAddress(end.address),
-            adopted: false,
-        };
-        Ok(XskPort::open(pool, &end, Finisher::Software).expect("the pod's end"))
+        Ok(XskPort::open_to_send(pool, &Device::by_name(POD_END)?).expect("the pod's end"))
     });
     Bed {
         sender: sender.expect("entered"),

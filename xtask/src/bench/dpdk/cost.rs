@@ -85,7 +85,7 @@ impl Subject {
                     Load::Flood => "at full speed".to_owned(),
                 };
                 let way = match forwarder {
-                    bed::Forwarder::TsndDpdk => "DPDK, veth to net_af_packet",
+                    bed::Forwarder::TsndDpdk => "DPDK, veth to veth",
                     _ => "AF_XDP, veth to veth",
                 };
                 format!("tsnd, {way}, {load}")
