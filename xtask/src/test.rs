@@ -24,7 +24,7 @@ const OF_NO_BACKEND: [&str; 8] = [
 ];
 
 /// Those of what only the DPDK backend has.
-const OF_DPDK: [&str; 3] = ["dpdk_bed", "ovs_dpdk", "vhost_user"];
+const OF_DPDK: [&str; 4] = ["dpdk_bed", "dpdk_start", "ovs_dpdk", "vhost_user"];
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]

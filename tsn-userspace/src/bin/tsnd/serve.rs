@@ -48,14 +48,15 @@ pub async fn serve<B: Backend + 'static>(
         .with_context(|| format!("--state-dir {}", arguments.state_dir.display()))?;
     let kernel_tells_of_link = device.kind() == DeviceKind::Interface;
     let mut links = watch_links().context("cannot watch the devices over rtnetlink")?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let options = NodeOptions {
         backend_name,
         cpu: arguments.cpu,
         state_file: Some(state_file),
     };
     let node = Node::start(configuration, backend, options).await?;
+    // Not before: a start may have to wait for a switch, and until it is over a signal just ends the process.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let node = Arc::new(Mutex::new(node));
     let server =
         tokio::spawn(axum::serve(listener, server::router(Arc::clone(&node))).into_future());
