@@ -178,8 +178,11 @@ fn covers(wide: &Rule, narrow: &Rule) -> bool {
 
 fn look_at_buffers(inspection: &Inspection<'_>, findings: &mut Findings) {
     let buffers = inspection.configuration.worker.frame_buffers;
-    let held =
-        |pod: &crate::config::Pod| u64::from(pod.frame_quota) + u64::from(DEFAULT_RING_SLOTS);
+    let held = |pod: &crate::config::Pod| {
+        // A vhost-user port receives from the memory of the other end.
+        let to_receive = pod.vhost_user.as_ref().map_or(DEFAULT_RING_SLOTS, |_| 0);
+        u64::from(pod.frame_quota) + u64::from(to_receive)
+    };
     let wanted: u64 = inspection.pods.iter().map(held).sum();
     if wanted > u64::from(buffers) {
         findings.warn(

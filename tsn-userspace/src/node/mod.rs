@@ -1,5 +1,6 @@
 //! The control plane of one uplink: it owns the backend, knows the pods and the gates, and tells the worker.
 
+mod buffers;
 mod capture;
 mod gates;
 mod pods;
@@ -49,13 +50,13 @@ pub enum NodeError {
     UplinkGone(String),
     /// The buffers would not do for all.
     #[error(
-        "{pods} pods may hold {wanted} frame buffers, and there are {buffers}; raise worker.frame-buffers, or lower \
-         the pods' frame-quota"
+        "{pods} pods and the uplink may hold {wanted} frame buffers, and there are {buffers}; raise \
+         worker.frame-buffers, or lower the pods' frame-quota"
     )]
     Buffers {
         /// Pods, the new one included.
         pods: usize,
-        /// Buffers that they may hold together.
+        /// Buffers that they and the uplink may hold together.
         wanted: u64,
         /// `worker.frame-buffers`.
         buffers: u32,
@@ -94,6 +95,8 @@ struct PodEntry {
     classes: u8,
     /// Its place in the worker, while it is attached.
     place: Option<usize>,
+    /// Buffers that its port keeps ready to receive into.
+    receive_slots: u32,
     /// Why it is not attached.
     waits_for: Option<String>,
     /// Whether the configuration file names it, so that the next start finds it there.
@@ -108,8 +111,8 @@ pub struct Node<B: Backend> {
     worker: WorkerHandle<B::Port>,
     uplink: Uplink,
     link_speed_mbps: u32,
-    /// Buffers that a port keeps ready to receive into.
-    buffers_per_port: u32,
+    /// Buffers that the uplink keeps ready to receive into.
+    uplink_receive_slots: u32,
     carrier: bool,
     /// Whether the log says that the uplink does not send.
     uplink_fails: bool,

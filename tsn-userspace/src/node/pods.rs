@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tsn_port::Backend;
+use tsn_port::{Backend, PodEnd, Port};
 
+use super::buffers::{self, PodNeed};
 use super::{Node, NodeError, PodEntry};
 use crate::config::{CompiledPod, Pod, compile_pod};
 use crate::control::api::PodStatus;
@@ -87,11 +88,16 @@ impl<B: Backend> Node<B> {
 
     pub(super) async fn attach(&mut self, pod: Pod, configured: bool) -> Result<(), NodeError> {
         let compiled = compile_pod("pod", &pod, &self.class_names)?;
-        self.check_buffers(&pod)?;
-        let port = self
+        self.check_buffers(&pod, self.likely_receive_slots(&compiled))?;
+        let mut port = self
             .backend
             .attach_pod(&compiled.attachment)
             .map_err(|error| NodeError::Backend(with_sources(&error)))?;
+        let receive_slots = port.levels().receive_slots;
+        if let Err(error) = self.check_buffers(&pod, receive_slots) {
+            self.detach_from_backend(&pod.name);
+            return Err(error);
+        }
         let port = PodPort::new(port, &compiled, pod.frame_quota);
         let added = self.worker.add_pod(port).await;
         if let Err(error) = &added {
@@ -101,6 +107,7 @@ impl<B: Backend> Node<B> {
         let entry = PodEntry {
             classes: classes_of(&compiled),
             place: Some(added?),
+            receive_slots,
             waits_for: None,
             configured,
             pod,
@@ -124,27 +131,30 @@ impl<B: Backend> Node<B> {
         Ok(())
     }
 
-    /// No pod may be able to take the buffers that the others need to receive.
-    fn check_buffers(&self, pod: &Pod) -> Result<(), NodeError> {
-        let attached = self
-            .pods
-            .values()
-            .filter(|entry| entry.place.is_some())
-            .map(|entry| &entry.pod);
-        let pods = attached.chain([pod]);
-        let wanted = pods
-            .clone()
-            .map(|pod| u64::from(pod.frame_quota) + u64::from(self.buffers_per_port))
-            .sum();
-        let buffers = self.worker_settings.frame_buffers;
-        if wanted <= u64::from(buffers) {
-            return Ok(());
+    fn check_buffers(&self, pod: &Pod, receive_slots: u32) -> Result<(), NodeError> {
+        let need = |pod: &Pod, receive_slots| PodNeed {
+            quota: pod.frame_quota,
+            receive_slots,
+        };
+        let attached = self.pods.values().filter(|entry| entry.place.is_some());
+        let pods = attached.map(|entry| need(&entry.pod, entry.receive_slots));
+        buffers::check(
+            self.worker_settings.frame_buffers,
+            self.uplink_receive_slots,
+            pods.chain([need(pod, receive_slots)]),
+        )
+    }
+
+    /// What the port of a pod that is not attached will keep to receive into, as far as one like it has told: so that
+    /// nothing is made, each second anew, only to be refused.
+    fn likely_receive_slots(&self, pod: &CompiledPod) -> u32 {
+        match pod.attachment.end {
+            PodEnd::Veth(_) => {
+                let known = self.pods.values().map(|entry| entry.receive_slots);
+                known.max().unwrap_or(0)
+            }
+            PodEnd::VhostUser(_) => 0,
         }
-        Err(NodeError::Buffers {
-            pods: pods.count(),
-            wanted,
-            buffers,
-        })
     }
 
     fn detach_from_backend(&mut self, name: &str) {
@@ -212,6 +222,7 @@ impl<B: Backend> Node<B> {
         let entry = PodEntry {
             classes: compiled.as_ref().map_or(0, classes_of),
             place: None,
+            receive_slots: 0,
             waits_for: Some(reason),
             configured,
             pod,

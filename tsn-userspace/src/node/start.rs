@@ -144,7 +144,7 @@ impl<B: Backend> Node<B> {
             configured_gates: uplink.gate_parameters.clone(),
             uplink,
             link_speed_mbps: started.link_speed_mbps,
-            buffers_per_port: started.buffers_per_port,
+            uplink_receive_slots: started.receive_slots,
             carrier: started.carrier,
             uplink_fails: false,
             class_names: compiled.names,

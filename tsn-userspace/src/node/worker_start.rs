@@ -37,14 +37,14 @@ pub(super) struct StartedWorker<P: Port> {
     pub worker: WorkerHandle<P>,
     pub link_speed_mbps: u32,
     pub carrier: bool,
-    /// Buffers that a port keeps ready to receive into.
-    pub buffers_per_port: u32,
+    /// Buffers that the uplink keeps ready to receive into.
+    pub receive_slots: u32,
 }
 
 /// Starts the worker in a thread of its own.
 pub(super) fn start_worker<B: Backend>(
     backend: &B,
-    uplink_port: B::Port,
+    mut uplink_port: B::Port,
     job: WorkerJob<'_>,
 ) -> Result<StartedWorker<B::Port>, StartError> {
     let WorkerJob {
@@ -59,6 +59,7 @@ pub(super) fn start_worker<B: Backend>(
     let (link_speed_mbps, link_speed) = link_speed(uplink, link)?;
     let carrier = matches!(link, Link::Up { .. });
     let capabilities = uplink_port.capabilities();
+    let receive_slots = uplink_port.levels().receive_slots;
     // A longer frame, if it has a tag, would be lost without a cause behind the uplink's back.
     let longest_sdu_bytes = capabilities
         .max_frame_bytes
@@ -107,7 +108,7 @@ pub(super) fn start_worker<B: Backend>(
         },
         link_speed_mbps,
         carrier,
-        buffers_per_port: capabilities.transmit_slots as u32,
+        receive_slots,
     })
 }
 
