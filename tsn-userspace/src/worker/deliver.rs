@@ -10,13 +10,10 @@ use std::collections::VecDeque;
 use tsn_core::Nanoseconds;
 use tsn_port::{Frame, MacAddress, Port};
 
+use super::Worker;
 use super::pod::{PodPlace, PodPort};
 use super::stations::{Key, Stations};
-use super::{RECEIVE_BURST_PER_POD, Worker};
 use crate::clock::tai_now;
-
-/// Copies that a pass makes of a frame for a group.
-const COPIES: usize = RECEIVE_BURST_PER_POD;
 
 /// How long pods' ports are woken before another look at what else is due. The wake-up of a veth takes longer alone; those
 /// of many sockets in shared memory take less together.
@@ -121,7 +118,7 @@ impl<P: Port> Worker<P> {
         while self.delivery.from_uplink
             && is_uplinks_turn
             && self.delivery.flood.is_none()
-            && frames < RECEIVE_BURST_PER_POD
+            && frames < self.pass.per_port
         {
             let Some(frame) = self.uplink.receive() else {
                 break;
@@ -214,7 +211,7 @@ impl<P: Port> Worker<P> {
         let Some(mut flood) = self.delivery.flood.take() else {
             return 0;
         };
-        for served in 0..COPIES {
+        for served in 0..self.pass.per_port {
             let Some((next, place, is_last)) = flood.next_of(&self.delivery.stations) else {
                 return served;
             };
@@ -227,7 +224,7 @@ impl<P: Port> Worker<P> {
             self.delivery.counters.copied_bytes += copied_bytes.unwrap_or(0);
         }
         self.delivery.flood = Some(flood);
-        COPIES
+        self.pass.per_port
     }
 
     fn deliver_to<T>(

@@ -7,13 +7,13 @@ use super::bed::Bed;
 use super::command::{Refusal, Retired};
 use super::deliver::DeliveryCounters;
 use super::pod::PodDelivery;
-use super::{RECEIVE_BURST, RECEIVE_BURST_PER_POD};
+use super::receive::PassLimits;
 use crate::clock::tai_now;
 
 const BROADCAST: MacAddress = MacAddress([0xff; 6]);
 const STRANGER: MacAddress = MacAddress([2, 0, 0, 0, 9, 9]);
 /// What a pass handles at most: one more could begin before the limit and be a frame for a group.
-const LONGEST_PASS: usize = RECEIVE_BURST + RECEIVE_BURST_PER_POD + 1;
+const LONGEST_PASS: usize = PassLimits::NEAR.frames + PassLimits::NEAR.per_port + 1;
 
 fn station(number: u8) -> MacAddress {
     MacAddress([2, 0, 0, 0, 0, number])
@@ -203,13 +203,13 @@ fn a_frame_for_many_is_copied_in_several_passes_and_nothing_overtakes_it() {
     send(&mut node.stations[4], station(29), 3);
     assert_eq!(
         node.bed.worker.receive(tai_now()),
-        1 + RECEIVE_BURST_PER_POD
+        1 + PassLimits::NEAR.per_port
     );
     assert!(node.bed.worker.delivery.is_flooding());
     // One comes meanwhile whose address is behind those that have their copy, and one that is not.
     let mut behind = node.bed.add_station(MacAddress([2, 0, 0, 0, 0, 200]), 8).1;
     let mut before = node.bed.add_station(MacAddress([0, 0, 0, 0, 0, 1]), 8).1;
-    assert!(node.settle() >= 26 / RECEIVE_BURST_PER_POD);
+    assert!(node.settle() >= 26 / PassLimits::NEAR.per_port);
     for (number, station) in node.stations.iter_mut().enumerate() {
         // After the wire's flood it is the pods' turn.
         let expected: &[u8] = if number == 29 { &[1, 3, 2] } else { &[1] };
@@ -246,6 +246,18 @@ fn an_address_belongs_to_one_pod() {
     send(&mut node.wire, station(0), 1);
     node.settle();
     assert_eq!(arrived(&mut node.stations[0]), [1]);
+}
+
+#[test]
+fn a_pass_with_nothing_else_to_do_takes_more() {
+    for (pass, taken) in [(PassLimits::NEAR, 4), (PassLimits::QUIET, 16)] {
+        let mut node = Node::with_stations(1, 64);
+        node.bed.worker.pass = pass;
+        for number in 0..50 {
+            send(&mut node.wire, station(0), number);
+        }
+        assert_eq!(node.bed.worker.receive(tai_now()), taken);
+    }
 }
 
 /// SplitMix64.

@@ -44,20 +44,17 @@ use command::{ClockAction, Command, Retired};
 use deliver::Delivery;
 use lead::Lead;
 use pod::{ClockRelation, Held, PodPlace};
+use receive::PassLimits;
 use sleep::Sleeper;
 use snapshot::UplinkSnapshot;
 use stall::StallLog;
 
-/// Frames taken from the ports in one pass, between two looks at the clock. About 2 µs of work.
-const RECEIVE_BURST: usize = 8;
-/// Of these, frames from one pod, so that a flood does not keep the others waiting.
-const RECEIVE_BURST_PER_POD: usize = 4;
 /// With the next moment nearer than this, the worker prepares what is to leave at a launch time then, and else does
 /// nothing but look at the clock. A pass over 128 silent ports and the way through 100,000 queued frames take less
 /// together.
 const HOLD_STILL: Nanoseconds = Nanoseconds::from_nanos(6_000);
-/// With the next moment nearer than this, commands wait, since some take their time.
-const COMMAND_DISTANCE: Nanoseconds = Nanoseconds::from_nanos(100_000);
+/// With the next moment nearer than this, commands wait, since some take their time, and few frames are taken in a pass.
+const QUIET_DISTANCE: Nanoseconds = Nanoseconds::from_nanos(100_000);
 /// But no longer than this.
 const LONGEST_COMMAND_WAIT: Nanoseconds = Nanoseconds::from_nanos(5_000_000);
 /// How long frames may leave one after the other without a look at the ports.
@@ -141,6 +138,8 @@ pub struct Worker<P: Port> {
     commands: Receiver<Command<P>>,
     retired: Sender<Retired<P>>,
     sleeper: Sleeper,
+    /// What the next pass may take.
+    pass: PassLimits,
     /// Whether frames may arrive at a port that has no descriptor to tell of it.
     has_polled_ports: bool,
     sleeps: u64,
@@ -220,6 +219,7 @@ impl<P: Port> Worker<P> {
             commands: parts.commands,
             retired: parts.retired,
             sleeper: Sleeper::new(parts.waker, MAX_PLACES + 1),
+            pass: PassLimits::NEAR,
             has_polled_ports: false,
             sleeps: 0,
             poll_mode: parts.poll_mode,
@@ -258,12 +258,17 @@ impl<P: Port> Worker<P> {
                 self.hold_still(next);
                 continue;
             }
+            let is_quiet = next.is_none_or(|next| next > now + QUIET_DISTANCE);
+            self.pass = if is_quiet {
+                PassLimits::QUIET
+            } else {
+                PassLimits::NEAR
+            };
             let received = self.receive(now);
             self.received_at = now;
             if self.is_drained(received, next) {
                 return;
             }
-            let is_quiet = next.is_none_or(|next| next > now + COMMAND_DISTANCE);
             if is_quiet || now - self.obeyed_at > LONGEST_COMMAND_WAIT {
                 match self.commands.try_recv() {
                     Ok(command) => {

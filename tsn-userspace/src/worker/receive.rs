@@ -4,8 +4,31 @@ use tsn_core::TaiTime;
 use tsn_port::Port;
 
 use super::pod::{Received, untag};
-use super::{CLOCK_RELATION_AGE, RECEIVE_BURST, RECEIVE_BURST_PER_POD, Worker};
+use super::{CLOCK_RELATION_AGE, Worker};
 use crate::clock::tai_minus_monotonic_ns;
+
+/// Frames taken from the ports in one pass, between two looks at the clock; copies for a group included.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PassLimits {
+    /// When there have been so many, no port is begun with; the last one may still give what it may give at least.
+    pub frames: usize,
+    /// From one port, so that a flood does not keep the others waiting.
+    pub per_port: usize,
+}
+
+impl PassLimits {
+    /// Something is due soon. About 2 µs of work.
+    pub const NEAR: Self = Self {
+        frames: 8,
+        per_port: 4,
+    };
+    /// Nothing is due for long, so that passes and wake-ups are shared by more. Still less work than what counts as a
+    /// stall, and a frame that comes in such a pass with less notice is late by no more.
+    pub const QUIET: Self = Self {
+        frames: 24,
+        per_port: 16,
+    };
+}
 
 /// Copies made in one go of the last frames of a pod. About 50 µs of work.
 const LAST_COPIES: usize = 256;
@@ -33,8 +56,10 @@ impl<P: Port> Worker<P> {
             } else {
                 index + 1
             };
-            frames += self.receive_burst(index, now);
-            if frames >= RECEIVE_BURST {
+            let rest = self.pass.frames.saturating_sub(frames);
+            let limit = rest.clamp(PassLimits::NEAR.per_port, self.pass.per_port);
+            frames += self.receive_burst(index, limit, now);
+            if frames >= self.pass.frames {
                 break;
             }
         }
@@ -44,13 +69,10 @@ impl<P: Port> Worker<P> {
         frames
     }
 
-    /// Takes frames of a pod. How many there were, with those that were made of them.
-    fn receive_burst(&mut self, index: usize, now: TaiTime) -> usize {
+    /// Takes up to so many frames of a pod. How many there were, with those that were made of them.
+    fn receive_burst(&mut self, index: usize, limit: usize, now: TaiTime) -> usize {
         let mut frames = 0;
-        while self.has_last_frames(index)
-            && frames < RECEIVE_BURST_PER_POD
-            && !self.delivery.is_flooding()
-        {
+        while self.has_last_frames(index) && frames < limit && !self.delivery.is_flooding() {
             match self.receive_from(index, now) {
                 0 => break,
                 more => frames += more,
