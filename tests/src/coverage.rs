@@ -109,7 +109,7 @@ pub const IN_PROCESS: &[&str] = &[
     "tsnd_uplink_dropped_frames_total{cause=\"device\"}",
     "tsnd_uplink_dropped_frames_total{cause=\"transmit_ring_full\"}",
     // AF_XDP has none.
-    "tsnd_uplink_device_total",
+    "tsnd_uplink_device_statistic",
     "tsnd_uplink_ring_frames",
 ];
 

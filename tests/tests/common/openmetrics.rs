@@ -45,6 +45,7 @@ pub fn lint(text: &str) {
         let (suffix, older_kind) = match kind {
             "counter" => ("_total", kind),
             "info" => ("_info", "gauge"),
+            "unknown" => ("", "untyped"),
             _ => ("", kind),
         };
         let described = format!("# TYPE {name}{suffix} {older_kind}\n");

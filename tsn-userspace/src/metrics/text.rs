@@ -19,6 +19,8 @@ pub enum Kind {
     Histogram,
     /// Always 1; the labels tell.
     Info,
+    /// Some are counters and some are gauges.
+    Unknown,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
             Self::Info => "info",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -37,7 +40,7 @@ impl Kind {
         match self {
             Self::Counter => "_total",
             Self::Info => "_info",
-            Self::Gauge | Self::Histogram => "",
+            Self::Gauge | Self::Histogram | Self::Unknown => "",
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The uplink and the traffic classes.
 
-use super::Kind::{Counter, Gauge, Info};
+use super::Kind::{Counter, Gauge, Info, Unknown};
 use super::{Family, class, family, one, seconds};
+
+/// A device that counts each of its queues and priorities may have thousands; who scrapes pays for each.
+const MAX_DEVICE_STATISTICS: usize = 256;
 
 pub(super) const FAMILIES: &[Family] = &[
     // The uplink
@@ -73,13 +76,14 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     ),
     family(
-        "tsnd_uplink_device",
-        Counter,
-        &["counter"],
-        "What the uplink's device itself counts, by its own names.",
+        "tsnd_uplink_device_statistic",
+        Unknown,
+        &["name"],
+        "What the uplink's device itself counts and measures, by its own names; the first 256 by name.",
         |m, to| {
-            for (counter, value) in &m.status.uplink.device_counters {
-                to.put(&[counter], *value as f64);
+            let statistics = &m.status.uplink.device_counters;
+            for (name, value) in statistics.iter().take(MAX_DEVICE_STATISTICS) {
+                to.put(&[name], *value as f64);
             }
         },
     ),

@@ -66,9 +66,22 @@ fn what_the_device_counts_and_is_gets_told() {
     let mut bench = bench();
     bench.device().counters = vec![("tx_good_packets".to_owned(), 7)];
     let moment = bench.moment();
-    let sample = "\ntsnd_uplink_device_total{counter=\"tx_good_packets\"} 7\n";
+    let sample = "\ntsnd_uplink_device_statistic{name=\"tx_good_packets\"} 7\n";
     assert!(encode(&moment).contains(sample), "{}", encode(&moment));
     assert_eq!(moment.status.uplink.device_facts["driver"], "none");
+}
+
+#[test]
+fn a_device_that_counts_without_end_makes_no_series_without_end() {
+    let mut bench = bench();
+    bench.device().counters = (0..1_000)
+        .map(|n| (format!("rx_q{n}_packets"), n))
+        .collect();
+    let moment = bench.moment();
+    let page = encode(&moment);
+    let series = page.matches("\ntsnd_uplink_device_statistic{").count();
+    assert_eq!(series, 256);
+    assert_eq!(moment.status.uplink.device_counters.len(), 1_000);
 }
 
 #[test]
