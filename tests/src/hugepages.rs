@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File},
     io::{Read, Seek, Write},
-    path::Path,
     process,
 };
 
@@ -14,8 +13,9 @@ const COUNT: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
 
 const PAGE_KIB: u64 = 2048;
 
-/// What runs of the tests have allocated: a line `<pid> <pages>` for each [`Hugepages`].
-const LEDGER: &str = "tsn-tests-hugepages";
+/// What runs of the tests have allocated: a line `<pid> <start of the process> <pages>` for each [`Hugepages`]. In a
+/// directory that only root writes to, so that it is nobody else's file.
+const LEDGER: &str = "/run/tsn-tests-hugepages";
 
 /// Pages of 2 MB that the machine has more of until this is dropped.
 #[derive(Debug)]
@@ -44,14 +44,14 @@ impl Hugepages {
             set_count(before)?;
             bail!("the kernel finds memory for {got} of {pages} hugepages of 2 MB");
         }
-        ledger.claims.push((process::id(), pages));
+        ledger.claims.push(Claim::ours(pages)?);
         ledger.write()?;
         Ok(Self { pages })
     }
 
     fn free(&self) -> Result<()> {
         let mut ledger = Ledger::open()?;
-        let ours = (process::id(), self.pages);
+        let ours = Claim::ours(self.pages)?;
         if let Some(index) = ledger.claims.iter().position(|claim| *claim == ours) {
             ledger.claims.remove(index);
         }
@@ -68,32 +68,68 @@ impl Drop for Hugepages {
     }
 }
 
+/// Pages of a process. Its id alone may be another's by now.
+#[derive(Debug, PartialEq, Eq)]
+struct Claim {
+    pid: u32,
+    /// In ticks since the machine's start.
+    start: u64,
+    pages: u64,
+}
+
+impl Claim {
+    fn ours(pages: u64) -> Result<Self> {
+        let pid = process::id();
+        let start = start_of(pid).with_context(|| format!("/proc/{pid}/stat"))?;
+        Ok(Self { pid, start, pages })
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        Some(Self {
+            pid: words.next()?.parse().ok()?,
+            start: words.next()?.parse().ok()?,
+            pages: words.next()?.parse().ok()?,
+        })
+    }
+
+    fn is_alive(&self) -> bool {
+        start_of(self.pid) == Some(self.start)
+    }
+}
+
+/// When a process started, in ticks since the machine's start, if there is one (proc_pid_stat(5), field 22).
+fn start_of(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // After the name, which may have spaces in it and is the second field.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(19)?.parse().ok()
+}
+
 /// The file of claims, locked against other runs for as long as it is open.
 struct Ledger {
     file: File,
-    claims: Vec<(u32, u64)>,
+    claims: Vec<Claim>,
 }
 
 impl Ledger {
     /// Opens it and gives back what dead runs have claimed.
     fn open() -> Result<Self> {
-        let path = std::env::temp_dir().join(LEDGER);
         let mut file = File::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(&path)
-            .with_context(|| format!("open {}", path.display()))?;
-        file.lock()
-            .with_context(|| format!("lock {}", path.display()))?;
+            .open(LEDGER)
+            .with_context(|| format!("open {LEDGER}"))?;
+        file.lock().with_context(|| format!("lock {LEDGER}"))?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;
         let (alive, dead): (Vec<_>, Vec<_>) = text
             .lines()
-            .filter_map(parse)
-            .partition(|(pid, _)| Path::new("/proc").join(pid.to_string()).exists());
-        let abandoned: u64 = dead.iter().map(|(_, pages)| pages).sum();
+            .filter_map(Claim::parse)
+            .partition(Claim::is_alive);
+        let abandoned: u64 = dead.iter().map(|claim| claim.pages).sum();
         let mut ledger = Self {
             file,
             claims: alive,
@@ -109,18 +145,13 @@ impl Ledger {
         let lines: String = self
             .claims
             .iter()
-            .map(|(pid, pages)| format!("{pid} {pages}\n"))
+            .map(|Claim { pid, start, pages }| format!("{pid} {start} {pages}\n"))
             .collect();
         self.file.rewind()?;
         self.file.set_len(0)?;
         self.file.write_all(lines.as_bytes())?;
         Ok(())
     }
-}
-
-fn parse(line: &str) -> Option<(u32, u64)> {
-    let (pid, pages) = line.split_once(' ')?;
-    Some((pid.parse().ok()?, pages.parse().ok()?))
 }
 
 fn count() -> Result<u64> {
@@ -153,7 +184,7 @@ mod tests {
     /// Other runs may come and go meanwhile; while the ledger is open they do not change the count.
     fn count_and_claims() -> (u64, u64) {
         let ledger = Ledger::open().unwrap();
-        let claimed = ledger.claims.iter().map(|(_, pages)| pages).sum();
+        let claimed = ledger.claims.iter().map(|claim| claim.pages).sum();
         (count().unwrap(), claimed)
     }
 
@@ -183,8 +214,15 @@ mod tests {
         let (count_before, claims_before) = count_and_claims();
         {
             let mut ledger = Ledger::open().unwrap();
-            set_count(count().unwrap() + 2).unwrap();
-            ledger.claims.push((4_194_999, 2)); // larger than any pid that the kernel gives
+            set_count(count().unwrap() + 3).unwrap();
+            let gone = Claim {
+                pid: 4_194_999, // larger than any that the kernel gives
+                start: 1,
+                pages: 2,
+            };
+            let mut whose_pid_is_ours = Claim::ours(1).unwrap();
+            whose_pid_is_ours.start -= 1;
+            ledger.claims.extend([gone, whose_pid_is_ours]);
             ledger.write().unwrap();
         }
         let (count_after, claims_after) = count_and_claims();
