@@ -267,7 +267,7 @@ impl UplinkStatus {
             device: device.to_owned(),
             link_speed: link_speed_mbps,
             up: uplink.up,
-            failure: snapshot.uplink_failure.clone(),
+            failure: Some(snapshot.uplink_failure.clone()).filter(|failure| !failure.is_empty()),
             hardware_launch_time: uplink.hardware_launch,
             lead_ns: snapshot.lead.as_nanos(),
             lead_observations: snapshot.lead_observations,

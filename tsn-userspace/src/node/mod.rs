@@ -12,7 +12,7 @@ mod worker_start;
 use std::collections::BTreeMap;
 use std::sync::Weak;
 
-use tsn_port::Backend;
+use tsn_port::{Backend, MacAddress};
 
 use crate::clock::{ClockMonitor, ClockStatus};
 use crate::config::{
@@ -87,6 +87,9 @@ pub enum NodeError {
     State(std::io::Error),
 }
 
+/// Room for the reason why the uplink does not send.
+const FAILURE_BYTES: usize = 512;
+
 /// A pod as the node knows it.
 #[derive(Debug)]
 struct PodEntry {
@@ -95,6 +98,8 @@ struct PodEntry {
     classes: u8,
     /// Its place in the worker, while it is attached.
     place: Option<usize>,
+    /// The address under which the worker delivers to it, while it is attached.
+    station: Option<MacAddress>,
     /// Buffers that its port keeps ready to receive into.
     receive_slots: u32,
     /// Why it is not attached.
@@ -216,16 +221,18 @@ impl<B: Backend> Node<B> {
     async fn snapshot(&mut self, with_stalls: bool) -> Result<Box<Snapshot>, NodeError> {
         let mut snapshot = Box::<Snapshot>::default();
         snapshot.pods.reserve_exact(self.pods.len());
+        snapshot.uplink_failure.reserve_exact(FAILURE_BYTES);
         if with_stalls {
             snapshot.recent_stalls.reserve_exact(StallLog::capacity());
         }
         let snapshot = self.worker.snapshot(snapshot).await?;
-        if snapshot.uplink_failure.is_some() != self.uplink_fails {
-            match &snapshot.uplink_failure {
-                Some(failure) => tracing::warn!(failure, "the uplink does not send"),
-                None => tracing::info!(device = self.uplink.device, "the uplink sends again"),
+        let failure = &snapshot.uplink_failure;
+        if failure.is_empty() == self.uplink_fails {
+            match self.uplink_fails {
+                false => tracing::warn!(failure, "the uplink does not send"),
+                true => tracing::info!(device = self.uplink.device, "the uplink sends again"),
             }
-            self.uplink_fails = snapshot.uplink_failure.is_some();
+            self.uplink_fails = !failure.is_empty();
         }
         Ok(snapshot)
     }

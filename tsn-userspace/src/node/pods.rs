@@ -9,6 +9,7 @@ use super::{Node, NodeError, PodEntry};
 use crate::config::{CompiledPod, Pod, compile_pod};
 use crate::control::api::PodStatus;
 use crate::sources::with_sources;
+use crate::worker::command::Refusal;
 use crate::worker::pod::PodPort;
 use crate::worker::snapshot::Snapshot;
 
@@ -88,12 +89,14 @@ impl<B: Backend> Node<B> {
 
     pub(super) async fn attach(&mut self, pod: Pod, configured: bool) -> Result<(), NodeError> {
         let compiled = compile_pod("pod", &pod, &self.class_names)?;
+        self.check_station(&compiled)?;
         self.check_buffers(&pod, self.likely_receive_slots(&compiled))?;
         let mut port = self
             .backend
             .attach_pod(&compiled.attachment)
             .map_err(|error| NodeError::Backend(with_sources(&error)))?;
         let receive_slots = port.levels().receive_slots;
+        let station = port.station();
         if let Err(error) = self.check_buffers(&pod, receive_slots) {
             self.detach_from_backend(&pod.name);
             return Err(error);
@@ -107,6 +110,7 @@ impl<B: Backend> Node<B> {
         let entry = PodEntry {
             classes: classes_of(&compiled),
             place: Some(added?),
+            station,
             receive_slots,
             waits_for: None,
             configured,
@@ -129,6 +133,18 @@ impl<B: Backend> Node<B> {
         }
         tracing::info!(pod = name, "detached");
         Ok(())
+    }
+
+    /// The worker would refuse the pod, but only after its socket and its device have been made, each second anew.
+    fn check_station(&self, pod: &CompiledPod) -> Result<(), NodeError> {
+        let PodEnd::VhostUser(end) = &pod.attachment.end else {
+            return Ok(());
+        };
+        let mut stations = self.pods.values().filter_map(|entry| entry.station);
+        match stations.any(|station| station == end.address) {
+            true => Err(Refusal::StationTaken(end.address).into()),
+            false => Ok(()),
+        }
     }
 
     fn check_buffers(&self, pod: &Pod, receive_slots: u32) -> Result<(), NodeError> {
@@ -222,6 +238,7 @@ impl<B: Backend> Node<B> {
         let entry = PodEntry {
             classes: compiled.as_ref().map_or(0, classes_of),
             place: None,
+            station: None,
             receive_slots: 0,
             waits_for: Some(reason),
             configured,

@@ -11,7 +11,7 @@ use super::lead::Lead;
 use super::pod::{PodPlace, PodPort};
 use super::snapshot::{GatesSnapshot, PodSnapshot, Snapshot, UplinkSnapshot};
 use super::{MAX_PLACES, Worker, margins};
-use crate::sources::with_sources;
+use crate::sources::write_within_capacity;
 
 impl<P: Port> Worker<P> {
     pub(super) fn obey(&mut self, command: Command<P>, now: TaiTime) {
@@ -165,8 +165,9 @@ impl<P: Port> Worker<P> {
             delivery: self.delivery.counters(),
             ..self.uplink_state
         };
-        let failure = self.uplink_failure.as_ref();
-        snapshot.uplink_failure = failure.map(|error| with_sources(error));
+        if let Some(error) = &self.uplink_failure {
+            write_within_capacity(&mut snapshot.uplink_failure, error);
+        }
         snapshot.stalls = self.stalls.totals();
         snapshot.recent_stalls.clear();
         self.stalls.copy_recent(&mut snapshot.recent_stalls);

@@ -26,8 +26,8 @@ pub struct Snapshot {
     pub classes: [ClassCounters; 8],
     /// The uplink.
     pub uplink: UplinkSnapshot,
-    /// Why its last wake-up failed, if it did.
-    pub uplink_failure: Option<String>,
+    /// Why its last wake-up failed, as far as there is room; empty if it did not.
+    pub uplink_failure: String,
     /// Times at which the worker's core was taken away.
     pub stalls: StallTotals,
     /// The latest of them, as many as there is room for.

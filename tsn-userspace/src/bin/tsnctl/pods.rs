@@ -32,7 +32,11 @@ fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
             status.waiting,
             listed(&status.drops)
         )?;
-        if let Some(PodEnd::VhostUser(_)) = &end {
+        // What such a pod always has, and the rest when it has anything to tell.
+        let is_vhost_user = matches!(end, Some(PodEnd::VhostUser(_)));
+        let delivered = [status.delivered, status.to_pods];
+        let mut delivery = delivered.iter().chain(status.delivery_drops.values());
+        if is_vhost_user || delivery.any(|value| *value > 0) {
             writeln!(
                 text,
                 "  delivered {}, sent to other pods {}, not delivered: {}",
@@ -40,7 +44,8 @@ fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
                 status.to_pods,
                 listed(&status.delivery_drops)
             )?;
-        } else {
+        }
+        if !is_vhost_user || status.kernel.values().any(|value| *value > 0) {
             writeln!(text, "  kernel: {}", listed(&status.kernel))?;
         }
         for (stream, selection) in status.streams.iter().zip(&status.pod.streams) {
