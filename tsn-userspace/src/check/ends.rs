@@ -1,6 +1,6 @@
-//! What two pods cannot have both: an interface, a socket, an address.
+//! What two pods cannot have both: an interface, a socket, an address. And whether anything is delivered to them.
 
-use tsn_port::PodEnd;
+use tsn_port::{DeviceKind, DeviceName, PodEnd};
 
 use super::{Findings, Inspection};
 use crate::config::Pod;
@@ -16,6 +16,32 @@ struct Claim {
 }
 
 pub(super) fn look(inspection: &Inspection<'_>, findings: &mut Findings) {
+    look_at_claims(inspection, findings);
+    look_at_delivery(inspection, findings);
+}
+
+/// Behind an interface of the kernel the kernel receives, and has no way to a vhost-user socket.
+fn look_at_delivery(inspection: &Inspection<'_>, findings: &mut Findings) {
+    let device = inspection.uplink.device.parse::<DeviceName>();
+    if !device.is_ok_and(|device| device.kind() == DeviceKind::Interface) {
+        return;
+    }
+    let is_vhost_user = |pod: &Pod| pod.vhost_user.is_some();
+    if let Some(index) = inspection.pods.iter().position(is_vhost_user) {
+        findings.warn(
+            "nothing-delivered",
+            format!("pods[{index}].vhost-user"),
+            format!(
+                "what arrives at {} does not reach pod {}: behind an interface of the kernel the kernel receives, and \
+                 no vhost-user socket is delivered to",
+                inspection.uplink.device, inspection.pods[index].name
+            ),
+            "name the uplink as a device of DPDK, such as net_af_xdp0,iface=eth1, if such pods are to receive",
+        );
+    }
+}
+
+fn look_at_claims(inspection: &Inspection<'_>, findings: &mut Findings) {
     for (index, pod) in inspection.pods.iter().enumerate() {
         for claim in claims(pod) {
             let earlier = inspection.pods[..index]

@@ -158,8 +158,9 @@ fn two_pods_have_two_sockets_and_two_addresses() {
             one("b", "01"),
         ),
     ] {
-        let changes = changes.each_ref().map(|(from, to)| (*from, to.as_str()));
-        let to = changes[1].1;
+        let [first, second] = changes.each_ref().map(|(from, to)| (*from, to.as_str()));
+        let changes = [first, second, ("device: eth1", "device: net_null0")];
+        let to = second.1;
         finds(
             Warning,
             code,
@@ -168,4 +169,16 @@ fn two_pods_have_two_sockets_and_two_addresses() {
             &changes,
         );
     }
+}
+
+#[test]
+fn behind_an_interface_of_the_kernel_nothing_arrives_for_a_vhost_user_pod() {
+    let end = "vhost-user: { socket: /run/a.sock, address: '02:00:00:00:00:01' }";
+    finds(
+        Severity::Warning,
+        "nothing-delivered",
+        "socket: /run/a.sock",
+        "what arrives at eth1 does not reach pod one",
+        &[("netns: /run/netns/one", end)],
+    );
 }
