@@ -7,7 +7,6 @@ use std::time::Duration;
 use tsn_port::{Backend, DeviceKind, DeviceName, Heartbeat, Link, PodAttachment, PodEnd};
 use tsn_programs::{COUNTER_NAMES, Programs, VethPod, VethPods};
 
-use crate::ethdev::numa_node;
 use crate::frame::Finisher;
 use crate::interface::Interface;
 use crate::pods::vhost::VhostPod;
@@ -37,8 +36,8 @@ pub struct DpdkConfig {
     pub hugepages: Hugepages,
     /// Tells this process from other DPDK programs on the node.
     pub file_prefix: String,
-    /// Addresses of the PCI devices among the uplinks.
-    pub pci_devices: Vec<String>,
+    /// The PCI devices among the uplinks.
+    pub pci_devices: Vec<DeviceName>,
 }
 
 /// Opens the ports of one worker over one mempool. One in a process.
@@ -64,22 +63,20 @@ impl DpdkBackend {
     /// be tried once in a process.
     pub fn open(config: &DpdkConfig) -> Result<Self, BackendError> {
         let programs = Programs::open(&config.pin_dir, config.heartbeat_timeout)?;
-        let eal = Eal::init(&EalConfig {
+        let eal_config = EalConfig {
             hugepages: config.hugepages,
             memory_mib: config.memory_mib.unwrap_or_else(|| memory_mib(config)),
             file_prefix: config.file_prefix.clone(),
             pci_devices: config.pci_devices.clone(),
-        })?;
+        };
+        let eal = Eal::init(&eal_config)?;
         let pool = Mempool::new(
             eal,
             &PoolConfig {
                 name: "frames".into(),
                 frames: config.frame_buffers,
                 frame_bytes: config.frame_bytes,
-                numa_node: config
-                    .pci_devices
-                    .iter()
-                    .find_map(|address| numa_node(address)),
+                numa_node: eal_config.numa_node(),
             },
         )?;
         Ok(Self {

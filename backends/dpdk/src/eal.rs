@@ -4,7 +4,9 @@ use std::ffi::{CString, c_char};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dpdk_sys as sys;
+use tsn_port::DeviceName;
 
+use crate::ethdev::numa_node;
 use crate::{DpdkReason, EalError, Hugepages, log};
 
 /// What the EAL is initialised with.
@@ -17,8 +19,17 @@ pub struct EalConfig {
     pub memory_mib: u32,
     /// Tells the files of this process from those of other DPDK programs on the node.
     pub file_prefix: String,
-    /// Addresses of the PCI devices that it may touch, such as `0000:03:00.0`. It looks at no other.
-    pub pci_devices: Vec<String>,
+    /// The PCI devices that it may touch, with the arguments for their drivers. It looks at no other.
+    pub pci_devices: Vec<DeviceName>,
+}
+
+impl EalConfig {
+    /// The NUMA node of the first PCI device that is connected to one.
+    pub(crate) fn numa_node(&self) -> Option<u32> {
+        self.pci_devices
+            .iter()
+            .find_map(|device| numa_node(device.name()))
+    }
 }
 
 /// The initialised EAL: proof of it, and the way to devices and memory. It lasts as long as the process.
@@ -40,11 +51,13 @@ impl Eal {
     /// When this process has called it before, when there are too few hugepages, or when DPDK refuses.
     pub fn init(config: &EalConfig) -> Result<Self, EalError> {
         let memory_mib = config.hugepages.whole(config.memory_mib);
-        let hugepages = config.hugepages.choose(memory_mib)?;
+        let hugepages = config
+            .hugepages
+            .choose(memory_mib, !config.pci_devices.is_empty())?;
         if config.hugepages == Hugepages::Auto && !hugepages {
             tracing::warn!(
                 memory_mib,
-                "too few hugepages are free: DPDK uses ordinary pages, which no PCI device can reach"
+                "too few hugepages are free: DPDK uses ordinary pages"
             );
         }
         let arguments = arguments(config, memory_mib, hugepages, &own_cpus());
@@ -105,7 +118,14 @@ fn arguments(config: &EalConfig, memory_mib: u32, hugepages: bool, cpus: &str) -
     let mut add = |parts: &[&str]| arguments.extend(parts.iter().map(|&part| part.to_owned()));
     add(&["--lcores", &format!("0@({cpus})")]);
     add(&["--file-prefix", &config.file_prefix, "--no-telemetry"]);
-    add(&["-m", &memory_mib.to_string()]);
+    match config.numa_node().filter(|_| hugepages) {
+        // On the devices' node. Otherwise it is that of this thread.
+        Some(node) => {
+            let of_others = "0,".repeat(node as usize);
+            add(&["--socket-mem", &format!("{of_others}{memory_mib}")]);
+        }
+        None => add(&["-m", &memory_mib.to_string()]),
+    }
     if hugepages {
         // One file, so one memory region: vhost-user takes at most eight.
         add(&["--in-memory", "--single-file-segments"]);
@@ -115,8 +135,8 @@ fn arguments(config: &EalConfig, memory_mib: u32, hugepages: bool, cpus: &str) -
     if config.pci_devices.is_empty() {
         add(&["--no-pci"]);
     }
-    for address in &config.pci_devices {
-        add(&["--allow", address]);
+    for device in &config.pci_devices {
+        add(&["--allow", &device.to_string()]);
     }
     arguments
 }
@@ -136,5 +156,27 @@ fn own_cpus() -> String {
         "0".to_owned()
     } else {
         cpus.join(",")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pci_device_is_allowed_with_its_arguments() {
+        let mut config = EalConfig {
+            hugepages: Hugepages::None,
+            memory_mib: 64,
+            file_prefix: "x".into(),
+            pci_devices: Vec::new(),
+        };
+        let without = arguments(&config, 64, false, "0");
+        assert!(without.contains(&"--no-pci".to_owned()), "{without:?}");
+        config.pci_devices = vec!["0000:ff:1f.7,tx_pp=500".parse().unwrap()];
+        let with = arguments(&config, 64, false, "0");
+        let allow = with.iter().position(|argument| argument == "--allow");
+        assert_eq!(with[allow.unwrap() + 1], "0000:ff:1f.7,tx_pp=500");
+        assert!(!with.contains(&"--no-pci".to_owned()), "{with:?}");
     }
 }

@@ -19,7 +19,8 @@ pub enum EalError {
     /// There are too few hugepages of the size asked for.
     #[error(
         "{wanted_mib} MiB in hugepages of {page_kib} KiB are needed, and {free_pages} of them are free; reserve more \
-         (echo N > /sys/kernel/mm/hugepages/hugepages-{page_kib}kB/nr_hugepages), or set hugepages to none"
+         (echo N > /sys/kernel/mm/hugepages/hugepages-{page_kib}kB/nr_hugepages), or, without a PCI device, set \
+         hugepages to none"
     )]
     Hugepages {
         /// The memory asked for.
@@ -90,6 +91,17 @@ pub enum PoolError {
         /// Why not.
         reason: DpdkReason,
     },
+    /// Its memory is in several pieces, of which the kernel can take only one.
+    #[error(
+        "DPDK's memory for {frames} frame buffers is in pieces, with {gap_bytes} bytes between them; set dpdk.memory to \
+         what they need or more, so that it is reserved at once, or use larger hugepages"
+    )]
+    Scattered {
+        /// How many buffers.
+        frames: u32,
+        /// What lies between the pieces.
+        gap_bytes: usize,
+    },
 }
 
 /// Why a device could not be opened.
@@ -149,11 +161,11 @@ pub enum DeviceError {
     },
 }
 
-/// Why [`wake`](tsn_port::Port::wake) failed. The frames stay queued.
+/// Why [`wake`](tsn_port::Port::wake) failed. What becomes of the frames is the port's role: an uplink drops them.
 #[derive(Debug, thiserror::Error)]
 pub enum WakeError {
     /// The link is down, or nobody is at the other end.
-    #[error("the link of {device} is down; its frames wait until it is up again")]
+    #[error("the link of {device} is down")]
     LinkDown {
         /// The device.
         device: Arc<str>,
@@ -210,6 +222,28 @@ pub enum BackendError {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+    /// Something else is where a vhost-user socket is to be made.
+    #[error(
+        "cannot make the vhost-user socket {}: there is a file that is no socket; choose another path, or remove it",
+        path.display()
+    )]
+    NoSocket {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The uplink's frames do not fit a buffer.
+    #[error(
+        "the MTU of {device} is {mtu_bytes} bytes, but a frame buffer holds frames of an MTU of at most {limit_bytes}; \
+         lower the MTU or raise worker.frame-buffer-bytes to 4096"
+    )]
+    MtuTooLarge {
+        /// The device.
+        device: String,
+        /// Its MTU.
+        mtu_bytes: u32,
+        /// The largest MTU that fits.
+        limit_bytes: u32,
     },
     /// Nobody uses the uplink's socket.
     #[error(

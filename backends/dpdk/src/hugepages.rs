@@ -11,12 +11,12 @@ const SIZE_1_GIB_KIB: u32 = 1024 * 1024;
 /// <https://docs.kernel.org/admin-guide/mm/hugetlbpage.html>.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum Hugepages {
-    /// Hugepages if enough of a size are free, otherwise ordinary pages.
+    /// Hugepages if enough of a size are free, otherwise ordinary pages, unless a PCI device needs hugepages.
     #[default]
     Auto,
-    /// Pages of 2 MiB must be free.
+    /// Pages of 2 MiB must be free. DPDK takes what it needs from the largest pages that are free, so pages of 1 GiB too.
     Size2Mb,
-    /// Pages of 1 GiB must be free.
+    /// Pages of 1 GiB must be free. What DPDK needs later it takes from any.
     Size1Gb,
     /// Ordinary pages. No PCI device can reach these.
     None,
@@ -36,8 +36,8 @@ impl Hugepages {
     ///
     /// # Errors
     ///
-    /// When a size is asked for and too few of its pages are free.
-    pub(crate) fn choose(self, memory_mib: u32) -> Result<bool, EalError> {
+    /// When a size is asked for, or a PCI device is to be used, and too few pages are free.
+    pub(crate) fn choose(self, memory_mib: u32, for_pci: bool) -> Result<bool, EalError> {
         let need = |page_kib: u32| {
             let free_pages = free_pages(page_kib);
             if free_pages * u64::from(page_kib) >= u64::from(memory_mib) * 1024 {
@@ -54,9 +54,10 @@ impl Hugepages {
             Self::None => Ok(false),
             Self::Size2Mb => need(SIZE_2_MIB_KIB),
             Self::Size1Gb => need(SIZE_1_GIB_KIB),
-            Self::Auto => Ok(need(SIZE_2_MIB_KIB)
-                .or_else(|_| need(SIZE_1_GIB_KIB))
-                .is_ok()),
+            Self::Auto => {
+                let found = need(SIZE_1_GIB_KIB).or_else(|_| need(SIZE_2_MIB_KIB));
+                if for_pci { found } else { Ok(found.is_ok()) }
+            }
         }
     }
 }
@@ -68,4 +69,20 @@ fn free_pages(page_kib: u32) -> u64 {
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_pci_device_cannot_do_without_hugepages() {
+        const TOO_MUCH_MIB: u32 = u32::MAX;
+        assert!(!Hugepages::Auto.choose(TOO_MUCH_MIB, false).unwrap());
+        let refused = Hugepages::Auto.choose(TOO_MUCH_MIB, true).unwrap_err();
+        assert!(
+            matches!(refused, EalError::Hugepages { page_kib: 2048, .. }),
+            "{refused}"
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! The frame buffers of a worker.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::ops::Range;
 use std::ptr::NonNull;
 
@@ -11,6 +11,10 @@ use crate::{DpdkFrame, DpdkReason, Eal, PoolError};
 
 /// Free buffers that a thread that is known to DPDK (`rte_thread_register`) keeps for itself.
 const CACHED_BUFFERS: u32 = 256;
+
+/// How threads share the pool: one that loses its processor amidst an operation does not keep the others waiting, as with
+/// DPDK's ordinary ring the control plane would keep the worker.
+const OPERATIONS: &CStr = c"ring_mt_rts";
 
 /// Bytes of a pool's name that DPDK takes (`RTE_MEMPOOL_NAMESIZE`, less its prefix).
 const NAME_BYTES: usize = 25;
@@ -56,7 +60,7 @@ pub struct Mempool {
     memory: (usize, usize),
 }
 
-// SAFETY: DPDK's pools are made for use by several threads (`ring_mp_mc`); the rest are constants.
+// SAFETY: DPDK's pools are made for use by several threads ([`OPERATIONS`]); the rest are constants.
 unsafe impl Send for Mempool {}
 // SAFETY: as above.
 unsafe impl Sync for Mempool {}
@@ -90,13 +94,14 @@ impl Mempool {
             // SAFETY: the EAL is initialised, and the name lives throughout the call.
             unsafe {
                 let name = name.as_ptr();
-                sys::rte_pktmbuf_pool_create(
+                sys::rte_pktmbuf_pool_create_by_ops(
                     name,
                     config.frames,
                     cached,
                     0,
                     buffer_bytes,
                     numa_node,
+                    OPERATIONS.as_ptr(),
                 )
             }
         })
@@ -106,11 +111,20 @@ impl Mempool {
             reason,
         })?;
         let mut layout = sys::shim_layout::default();
-        let (mut start, mut end) = (0, 0);
+        let (mut start, mut end, mut used) = (0, 0, 0);
         // SAFETY: the pool was just made; the rest are places for the results.
         unsafe {
             sys::shim_pool_layout(pool.as_ptr(), &raw mut layout);
-            sys::shim_pool_range(pool.as_ptr(), &raw mut start, &raw mut end);
+            sys::shim_pool_range(pool.as_ptr(), &raw mut start, &raw mut end, &raw mut used);
+        }
+        let gap_bytes = end - start - used;
+        if gap_bytes > 0 {
+            // SAFETY: no buffer of it has been given away.
+            unsafe { sys::rte_mempool_free(pool.as_ptr()) };
+            return Err(PoolError::Scattered {
+                frames: config.frames,
+                gap_bytes,
+            });
         }
         Ok(Self {
             pool,

@@ -20,8 +20,8 @@ const LIBRARIES: [&str; 5] = [
 /// Functions, types and constants that the bindings have; whatever the functions' signatures mention comes with them.
 const ALLOWED_FUNCTIONS: &str = "shim_.*\
     |rte_(strerror|eal_init|eal_hotplug_(add|remove)|thread_register|log_cur_msg_loglevel)\
-    |rte_(pktmbuf_pool_create|mempool_avail_count)\
-    |rte_eth_dev_(adjust_nb_rx_tx_desc|close|configure|get_mtu|get_port_by_name|info_get|socket_id|start|stop)\
+    |rte_(pktmbuf_pool_create_by_ops|mempool_avail_count|mempool_free)\
+    |rte_eth_dev_(adjust_nb_rx_tx_desc|close|configure|get_mtu|get_port_by_name|info_get|is_removed|socket_id|start|stop)\
     |rte_mbuf_dyn_tx_timestamp_register|rte_eth_read_clock\
     |rte_eth_(macaddr_get|promiscuous_enable|allmulticast_enable|[rt]x_queue_setup)\
     |rte_eth_(stats_get|xstats_get|xstats_get_names)";

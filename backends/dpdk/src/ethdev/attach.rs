@@ -51,6 +51,10 @@ pub fn attach(_eal: Eal, name: &DeviceName) -> Result<EthDevice, DeviceError> {
             return Err(diagnose_pci(name).unwrap_or_else(|| device_error(reason)));
         }
         known = find(&c_name);
+        if known.is_none() {
+            // SAFETY: as above. Nobody else knows of it, so it can be removed.
+            unsafe { sys::rte_eal_hotplug_remove(c_bus.as_ptr(), c_name.as_ptr()) };
+        }
     } else if bus == "vdev" {
         return Err(DeviceError::InUse {
             device: name.to_string(),

@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <rte_ether.h>
 
 int shim_errno(void)
@@ -105,6 +106,19 @@ void shim_mbuf_strip(struct rte_mbuf *mbuf, uint16_t bytes)
 	rte_pktmbuf_adj(mbuf, bytes);
 }
 
+void shim_mbuf_pad(struct rte_mbuf *mbuf, uint16_t length)
+{
+	char *tail;
+	uint16_t missing;
+
+	if (mbuf->pkt_len >= length)
+		return;
+	missing = length - mbuf->pkt_len;
+	tail = rte_pktmbuf_append(mbuf, missing);
+	if (tail != NULL)
+		memset(tail, 0, missing);
+}
+
 int shim_mbuf_unstrip(struct rte_mbuf **mbuf)
 {
 	/* rte_vlan_insert() takes the tag from vlan_tci, and clears the flag. */
@@ -125,24 +139,32 @@ void shim_pool_layout(struct rte_mempool *pool, struct shim_layout *layout)
 	layout->buffer = rte_pktmbuf_data_room_size(pool);
 }
 
+struct pool_range {
+	uintptr_t start;
+	uintptr_t end;
+	size_t used;
+};
+
 static void widen(struct rte_mempool *pool, void *range, struct rte_mempool_memhdr *chunk, unsigned int index)
 {
-	uintptr_t *ends = range;
+	struct pool_range *all = range;
 	uintptr_t start = (uintptr_t)chunk->addr;
 
 	(void)pool;
 	(void)index;
-	if (start < ends[0])
-		ends[0] = start;
-	if (start + chunk->len > ends[1])
-		ends[1] = start + chunk->len;
+	if (start < all->start)
+		all->start = start;
+	if (start + chunk->len > all->end)
+		all->end = start + chunk->len;
+	all->used += chunk->len;
 }
 
-void shim_pool_range(struct rte_mempool *pool, uintptr_t *start, uintptr_t *end)
+void shim_pool_range(struct rte_mempool *pool, uintptr_t *start, uintptr_t *end, size_t *used)
 {
-	uintptr_t ends[2] = { UINTPTR_MAX, 0 };
+	struct pool_range all = { .start = UINTPTR_MAX };
 
-	rte_mempool_mem_iter(pool, widen, ends);
-	*start = ends[0];
-	*end = ends[1];
+	rte_mempool_mem_iter(pool, widen, &all);
+	*start = all.start;
+	*end = all.end;
+	*used = all.used;
 }

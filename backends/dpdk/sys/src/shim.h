@@ -89,6 +89,9 @@ void shim_mbuf_launch_at(struct rte_mbuf *mbuf, int field_offset, uint64_t flag,
 /* Takes bytes off the front; the segment has at least so many. */
 void shim_mbuf_strip(struct rte_mbuf *mbuf, uint16_t bytes);
 
+/* Adds zeros to the end of a shorter frame, as far as its (only) segment has room. */
+void shim_mbuf_pad(struct rte_mbuf *mbuf, uint16_t length);
+
 /* Writes a stripped VLAN tag back into the data; negative errno if there is no room in front. */
 int shim_mbuf_unstrip(struct rte_mbuf **mbuf);
 
@@ -106,7 +109,7 @@ struct shim_layout {
 };
 void shim_pool_layout(struct rte_mempool *pool, struct shim_layout *layout);
 
-/* The lowest address of a pool's memory and the first beyond it. */
-void shim_pool_range(struct rte_mempool *pool, uintptr_t *start, uintptr_t *end);
+/* The lowest address of a pool's memory, the first beyond it, and the bytes between them that are the pool's. */
+void shim_pool_range(struct rte_mempool *pool, uintptr_t *start, uintptr_t *end, size_t *used);
 
 #endif

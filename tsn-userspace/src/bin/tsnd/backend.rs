@@ -77,7 +77,7 @@ fn open_dpdk(
     for uplink in &configuration.uplinks {
         let device: DeviceName = uplink.device.parse()?;
         if device.kind() == DeviceKind::Pci {
-            pci_devices.push(device.name().to_owned());
+            pci_devices.push(device);
         }
     }
     Ok(DpdkBackend::open(&DpdkConfig {
