@@ -56,7 +56,7 @@ pub enum DeviceKind {
 pub enum DeviceNameError {
     /// Neither a PCI device nor a virtual one by its look, and the kernel takes it for no interface.
     #[error(
-        "`{0}` is no device name; 1 to {MAX_INTERFACE_BYTES} characters without `/`, `:` and spaces, such as eth0"
+        "`{0}` is no device name; 1 to {MAX_INTERFACE_BYTES} characters without `/`, `:`, `,` and spaces, such as eth0"
     )]
     Interface(String),
     /// It has a `:` as a PCI address has.
@@ -153,11 +153,12 @@ impl FromStr for DeviceName {
     }
 }
 
-/// Whether the kernel takes this name for a network interface (`dev_valid_name`).
+/// Whether the kernel takes this name for a network interface (`dev_valid_name`), and so does DPDK as an argument: that
+/// has no comma.
 pub fn is_interface_name(name: &str) -> bool {
     (1..=MAX_INTERFACE_BYTES).contains(&name.len())
         && ![".", ".."].contains(&name)
-        && !name.contains(|c: char| c.is_whitespace() || c == '/' || c == ':')
+        && !name.contains(|c: char| c.is_whitespace() || "/:,".contains(c))
 }
 
 /// At the commas that are in no brackets: `a=[1,2]` is one argument.
@@ -275,6 +276,7 @@ mod tests {
             "..",
             "a/b",
             "a b",
+            "eth1,mtu=9000",
             "0123456789abcdef",
             "virtio_user0,path=/x",
         ] {

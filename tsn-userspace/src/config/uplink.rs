@@ -9,7 +9,7 @@ use super::{BaseTime, CycleTimeSetting, GateStatesValue, Interval};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Uplink {
-    /// Name of the network device, such as `eth0`: 1 to 15 characters, without `/`, `:` and spaces. With DPDK also a PCI
+    /// Name of the network device, such as `eth0`: 1 to 15 characters, without `/`, `:`, `,` and spaces. With DPDK also a PCI
     /// address such as `0000:03:00.0`, or a virtual device such as `net_virtio_user0,path=/run/switch.sock`.
     pub device: String,
     /// Link speed in Mb/s; read from the device when absent.

@@ -83,6 +83,16 @@ fn no_socket_path(path: &Path) -> Option<String> {
             printable(&text)
         ));
     }
+    // It becomes an argument of a virtual device of DPDK.
+    if let Some(wrong) = text
+        .chars()
+        .find(|c| !c.is_ascii_graphic() || ",[]".contains(*c))
+    {
+        return Some(format!(
+            "`{}` has {wrong:?}; only printable ASCII without spaces, `,`, `[` and `]`",
+            printable(&text)
+        ));
+    }
     let bytes = path.as_os_str().len();
     (bytes > MAX_SOCKET_PATH_BYTES).then(|| {
         format!(
@@ -177,6 +187,21 @@ mod tests {
                 "/run/a",
                 "run/a",
                 "6:27: pods[0].vhost-user.socket: `run/a.sock` is no absolute",
+            ),
+            (
+                "/run/a.sock",
+                "\"/run/a,client=1\"",
+                "6:27: pods[0].vhost-user.socket: `/run/a,client=1` has ','",
+            ),
+            (
+                "/run/a",
+                "/run/a b",
+                "6:27: pods[0].vhost-user.socket: `/run/a b.sock` has ' '",
+            ),
+            (
+                "/run/a",
+                "/run/ä",
+                "6:27: pods[0].vhost-user.socket: `/run/ä.sock` has 'ä'",
             ),
             (
                 "/run/a",
