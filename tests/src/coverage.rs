@@ -94,6 +94,8 @@ pub const IN_PROCESS: &[&str] = &[
     "tsnd_pod_dropped_frames_total{cause=\"unmatched\"}",
     // An AF_XDP port keeps no more buffers ready than its receive ring has slots.
     "tsnd_pod_dropped_frames_total{cause=\"receive_ring_full\"}",
+    // The kernel sends no frame that is shorter than an Ethernet header, or longer than the MTU.
+    "tsnd_pod_dropped_frames_total{cause=\"receive_length_errors\"}",
     "tsnd_pod_ring_frames",
     // No uplink of AF_XDP receives, and the kernel delivers to its pods.
     "tsnd_delivery_copied_bytes_total",

@@ -232,19 +232,6 @@ pub enum BackendError {
         /// Where.
         path: PathBuf,
     },
-    /// The uplink's frames do not fit a buffer.
-    #[error(
-        "the MTU of {device} is {mtu_bytes} bytes, but a frame buffer holds frames of an MTU of at most {limit_bytes}; \
-         lower the MTU or raise worker.frame-buffer-bytes to 4096"
-    )]
-    MtuTooLarge {
-        /// The device.
-        device: String,
-        /// Its MTU.
-        mtu_bytes: u32,
-        /// The largest MTU that fits.
-        limit_bytes: u32,
-    },
     /// Nobody uses the uplink's socket.
     #[error(
         "nobody has connected to {} in {waited_s} s; start the switch and let it connect there (Open vSwitch: a port of \

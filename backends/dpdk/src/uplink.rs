@@ -7,7 +7,7 @@ use std::time::Duration;
 use tsn_port::{DeviceName, Link};
 use tsn_programs::Device;
 
-use crate::ethdev::{EthOptions, EthPortRole};
+use crate::ethdev::{EthOptions, EthPortRole, FarEnd};
 use crate::launch::DeviceClock;
 use crate::{BackendError, Eal, EthDevice, EthPort, Mempool, socket};
 
@@ -44,7 +44,8 @@ impl Uplink {
             receive_slots: RECEIVE_SLOTS,
             promiscuous: true,
         };
-        let device = Arc::new(EthDevice::open(eal, pool, name, options)?);
+        let device = socket::privately(|| EthDevice::open(eal, pool, name, options))?;
+        let device = Arc::new(device);
         if let (Some(device_node), Some(memory_node)) = (device.numa_node(), pool.numa_node())
             && device_node != memory_node
         {
@@ -63,6 +64,7 @@ impl Uplink {
         let role = EthPortRole {
             receives: true,
             launch,
+            far_end: FarEnd::Network,
             ..EthPortRole::default()
         };
         Ok((uplink, EthPort::with_role(device, pool, role)))
@@ -73,10 +75,14 @@ impl Uplink {
         let Some(device) = self.device.upgrade() else {
             return Link::Gone;
         };
-        if let Some(index) = device.interface_index()
-            && OF_THE_KERNEL.contains(&device.driver())
-        {
-            return Device::link(index);
+        if let Some(index) = device.interface_index() {
+            let link = Device::link(index);
+            if link == Link::Gone || OF_THE_KERNEL.contains(&device.driver()) {
+                return link;
+            }
+        }
+        if device.is_removed() {
+            return Link::Gone;
         }
         match device.link() {
             Some(link) if link.up => Link::Up {

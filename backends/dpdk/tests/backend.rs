@@ -3,6 +3,7 @@
 
 mod bed;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,6 +42,9 @@ fn pods_and_uplinks_come_and_go() {
     let socket = directory.path().join("pod");
 
     a_pod_sends_and_receives(&mut backend, &socket);
+    nothing_that_a_pod_sends_keeps_the_worker(&mut backend, &socket);
+    frames_for_a_pod_that_left_are_dropped(&mut backend, &socket);
+    frames_that_an_uplink_does_not_take_are_dropped(&mut backend, &socket);
     a_peer_is_restarted(&mut backend, &socket);
     a_stale_socket_is_replaced(&mut backend, &socket);
     wrong_devices_are_told(&mut backend);
@@ -99,6 +103,87 @@ fn a_pod_sends_and_receives(backend: &mut DpdkBackend, socket: &Path) {
     assert_eq!(backend.pool().frames_in_use(), 0, "buffers are left behind");
 }
 
+/// More forged frames than a look at the device takes.
+fn nothing_that_a_pod_sends_keeps_the_worker(backend: &mut DpdkBackend, socket: &Path) {
+    let mut pod = backend.attach_pod(&vhost_pod(socket)).unwrap();
+    let mut peer = peer(backend, socket);
+    let forged = [
+        header(StampHeader::secret(RANDOM + 1)).as_slice(),
+        &frame(2),
+    ]
+    .concat();
+    for _ in 0..100 {
+        send(&mut peer, &forged);
+    }
+    send(&mut peer, &frame(3));
+    wait_until("all to be in the device", PATIENCE, || {
+        pod.levels().receive_waiting == 101
+    })
+    .unwrap();
+    assert!(pod.receive().is_none(), "a burst of forged ones");
+    assert!(pod.levels().receive_waiting > 0, "not all of them at once");
+    assert_eq!(receive(&mut pod).bytes(), frame(3));
+    assert!(backend.pod_counters("pod").contains(&("forged_stamp", 100)));
+    backend.detach_pod("pod").unwrap();
+}
+
+fn frames_for_a_pod_that_left_are_dropped(backend: &mut DpdkBackend, socket: &Path) {
+    let mut pod = backend.attach_pod(&vhost_pod(socket)).unwrap();
+    drop(peer(backend, socket));
+    wait_until("the link to go down", PATIENCE, || pod.wake().is_err()).unwrap();
+    let before = pod.counters();
+    let mut stale = pod.allocate(60).unwrap();
+    stale.bytes_mut().copy_from_slice(&frame(9));
+    pod.transmit(stale).unwrap();
+    assert!(pod.wake().is_err());
+    assert_eq!(pod.levels().transmit_used, 0, "for the next one there");
+    let dropped = pod.counters().transmit_dropped - before.transmit_dropped;
+    assert_eq!(dropped, 1);
+    backend.detach_pod("pod").unwrap();
+}
+
+/// The switch at the other end, here a pod's port, listens only in the end.
+fn frames_that_an_uplink_does_not_take_are_dropped(backend: &mut DpdkBackend, socket: &Path) {
+    let mut switch = backend.attach_pod(&vhost_pod(socket)).unwrap();
+    let name = format!("net_virtio_user8,path={}", socket.display());
+    let mut uplink = backend.open_uplink(&name).unwrap();
+    wait_until("the link", PATIENCE, || {
+        matches!(backend.uplink_link(&name), Link::Up { .. }) && switch.wake().is_ok()
+    })
+    .unwrap();
+    let refused = wait_for("the device to be full", PATIENCE, || {
+        send_60(&mut uplink);
+        let dropped = uplink.counters().transmit_dropped;
+        (dropped > 0).then(|| (dropped, uplink.levels().transmit_used))
+    });
+    assert_eq!(refused.unwrap(), (1, 0), "one that is late is gone");
+    let stuck = wait_for("the device to be stuck", PATIENCE, || {
+        send_60(&mut uplink);
+        uplink.wake().err()
+    });
+    let stuck = stuck.unwrap().to_string();
+    assert!(stuck.contains("has taken no frame"), "{stuck}");
+    assert_eq!(uplink.levels().transmit_used, 1, "to try it by");
+    wait_until(
+        "the device to take frames once the switch listens",
+        PATIENCE,
+        || {
+            while switch.receive().is_some() {}
+            uplink.wake().is_ok() && uplink.levels().transmit_used == 0
+        },
+    )
+    .unwrap();
+    drop(uplink);
+    backend.detach_pod("pod").unwrap();
+}
+
+/// Sends a frame, or does not; a device that is stuck says so at the next wake-up too.
+fn send_60<P: Port>(port: &mut P) {
+    let frame = port.allocate(60).expect("a free buffer");
+    port.transmit(frame).ok().expect("room in the port");
+    let _ = port.wake();
+}
+
 /// Ten times over, with frames on the way in both directions when it goes.
 fn a_peer_is_restarted(backend: &mut DpdkBackend, socket: &Path) {
     let mut pod = backend.attach_pod(&vhost_pod(socket)).unwrap();
@@ -132,6 +217,8 @@ fn a_stale_socket_is_replaced(backend: &mut DpdkBackend, socket: &Path) {
     drop(listener);
     assert!(socket.exists(), "a killed program leaves its socket");
     let pod = backend.attach_pod(&vhost_pod(socket)).unwrap();
+    let mode = socket.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "only for the daemon's user");
     drop(peer(backend, socket));
     backend.detach_pod("pod").unwrap();
     drop(pod);
@@ -241,9 +328,24 @@ fn a_tap_is_an_uplink(backend: &mut DpdkBackend) {
     uplink.transmit(out).unwrap();
     uplink.wake().unwrap();
     receive_ours(&mut kernel, 7);
+    let mut short = uplink.allocate(20).unwrap();
+    short.bytes_mut().copy_from_slice(&frame(7)[..20]);
+    uplink.transmit(short).unwrap();
+    uplink.wake().unwrap();
+    let padded = [&frame(7)[..20], &[0; 40]].concat();
+    wait_until("the short frame", PATIENCE, || {
+        kernel
+            .receive()
+            .is_some_and(|frame| frame.bytes() == padded)
+    })
+    .unwrap();
     send(&mut kernel, &frame(8));
     receive_ours(&mut uplink, 8);
-    drop((uplink, kernel));
+    assert!(!uplink.capabilities().zero_copy, "the kernel copies");
+    drop(kernel);
+    ip("link del tap0");
+    assert_eq!(backend.uplink_link(NAME), Link::Gone, "still open");
+    drop(uplink);
     assert_eq!(backend.uplink_link(NAME), Link::Gone);
 }
 

@@ -99,7 +99,8 @@ pub trait Port: Send {
     ///
     /// # Errors
     ///
-    /// When the device is gone or down. Frames that were queued stay queued; a later call may succeed.
+    /// When the device is gone or down. Frames that were queued stay queued, or are dropped without being counted where
+    /// they would be out of their time; a later call may succeed.
     fn wake(&mut self) -> Result<(), Self::Error>;
 
     /// A free buffer as a frame of `length_bytes` with unspecified content, for frames that the caller makes itself;
@@ -277,7 +278,7 @@ pub struct VhostUserEnd {
 }
 
 /// What went through a port since it was opened. Frames are conserved: what was taken for transmission either is
-/// `transmitted`, waits in the ring, or was refused.
+/// `transmitted`, waits in the ring, was refused, or was dropped by a `wake` that failed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct PortCounters {
     /// Frames handed to the caller by `receive`.
@@ -286,7 +287,8 @@ pub struct PortCounters {
     pub transmit_queued: u64,
     /// Frames whose buffers the device has given back after transmission.
     pub transmitted: u64,
-    /// Of these, frames that the device took and dropped, as it does while it goes down.
+    /// Of these, frames that were not sent: the device took and dropped them, as it does while it goes down, or did not take
+    /// them in their time.
     pub transmit_dropped: u64,
     /// Frames that `transmit` gave back because the ring was full.
     pub transmit_refused: u64,
@@ -294,9 +296,12 @@ pub struct PortCounters {
     pub receive_no_buffer: u64,
     /// Frames that the device dropped because the receive ring was full.
     pub receive_ring_full: u64,
+    /// Frames that were dropped for their length: shorter than an Ethernet header, or longer than a buffer.
+    pub receive_length_errors: u64,
     /// System calls made to wake the device.
     pub wakes: u64,
-    /// Payload bytes copied by this port between receive and transmit (0 on a copy-free way).
+    /// Payload bytes copied by this port between receive and transmit (0 on a copy-free way). What the kernel or a driver
+    /// copies is not among them ([`Capabilities::zero_copy`]).
     pub copied_bytes: u64,
 }
 
@@ -324,7 +329,8 @@ pub struct Capabilities {
     pub max_frame_bytes: usize,
     /// Slots of the transmit ring.
     pub transmit_slots: usize,
-    /// Whether the device moves frames without a copy by the kernel (AF_XDP zero-copy, poll-mode driver).
+    /// Whether the device moves frames without a copy by the kernel or the driver (AF_XDP zero-copy, a network card with a
+    /// poll-mode driver).
     pub zero_copy: bool,
     /// Whether the device itself can hold a frame until its launch time ([`Port::transmit_at`]), and what it needs for
     /// that.

@@ -122,6 +122,9 @@ impl Drop for LoopbackFrame {
     }
 }
 
+/// An Ethernet header. Shorter frames are dropped at receipt.
+const SHORTEST_FRAME_BYTES: usize = 14;
+
 /// One end of a [`pair`].
 #[derive(Debug)]
 pub struct LoopbackPort {
@@ -162,9 +165,14 @@ impl Port for LoopbackPort {
     type Error = Infallible;
 
     fn receive(&mut self) -> Option<LoopbackFrame> {
-        let frame = self.receive.frames.pop()?;
-        self.counters.received += 1;
-        Some(frame)
+        while let Some(frame) = self.receive.frames.pop() {
+            if frame.length >= SHORTEST_FRAME_BYTES {
+                self.counters.received += 1;
+                return Some(frame);
+            }
+            self.counters.receive_length_errors += 1;
+        }
+        None
     }
 
     fn transmit(&mut self, frame: LoopbackFrame) -> Result<(), LoopbackFrame> {

@@ -18,6 +18,15 @@ const EVERYTHING: Faults = Faults {
     wake_ns: 0,
 };
 
+/// A number as a frame that is not too short to be one.
+fn bytes_of(number: u64) -> [u8; 16] {
+    u128::from(number).to_be_bytes()
+}
+
+fn number_of(frame: &LoopbackFrame) -> u64 {
+    u128::from_be_bytes(frame.bytes().try_into().unwrap()) as u64
+}
+
 /// Sends [`FRAMES`] numbered frames through a fault port's both ways; gives the numbers that arrived and the counters.
 fn run(faults: Faults) -> (Vec<u64>, FaultCounters) {
     let (sender, mut echo) = pair(64);
@@ -28,7 +37,7 @@ fn run(faults: Faults) -> (Vec<u64>, FaultCounters) {
     for number in 0..FRAMES {
         let frame = port
             .inner()
-            .frame(&number.to_be_bytes(), Stamp::NONE)
+            .frame(&bytes_of(number), Stamp::NONE)
             .expect("a free buffer");
         if port.transmit(frame).is_err() {
             refused += 1;
@@ -39,14 +48,11 @@ fn run(faults: Faults) -> (Vec<u64>, FaultCounters) {
         }
         echo.wake().unwrap();
         while let Some(frame) = port.receive() {
-            arrived.push(u64::from_be_bytes(frame.bytes().try_into().unwrap()));
+            arrived.push(number_of(&frame));
         }
     }
     while port.held() > 0 {
-        arrived.extend(
-            port.receive()
-                .map(|frame| u64::from_be_bytes(frame.bytes().try_into().unwrap())),
-        );
+        arrived.extend(port.receive().map(|frame| number_of(&frame)));
     }
     let done = port.fault_counters();
     assert_eq!(done.refused, refused, "every refusal is counted");

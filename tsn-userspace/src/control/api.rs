@@ -348,6 +348,7 @@ impl PodStatus {
                 ),
                 ("receive_no_buffer", counters.port.receive_no_buffer),
                 ("receive_ring_full", counters.port.receive_ring_full),
+                ("receive_length_errors", counters.port.receive_length_errors),
             ]),
             kernel,
             streams: streams.collect(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Answers, Code, Findings};
 
 /// Why, and the way out, by cause. The other causes are what the application or the schedule asked for.
-pub const CAUSES: [(&str, &str, &str); 15] = [
+pub const CAUSES: [(&str, &str, &str); 16] = [
     (
         "receive_no_buffer",
         "there was no frame buffer left to receive into",
@@ -15,6 +15,11 @@ pub const CAUSES: [(&str, &str, &str); 15] = [
         "receive_ring_full",
         "the worker did not come to receive for so long that the ring was full",
         "give the worker a core of its own (see the findings about it)",
+    ),
+    (
+        "receive_length_errors",
+        "frames were shorter than an Ethernet header, or longer than a frame buffer",
+        "lower the MTU of the pod's device, or raise worker.frame-buffer-bytes",
     ),
     (
         "quota_exceeded",

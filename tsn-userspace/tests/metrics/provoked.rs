@@ -18,6 +18,7 @@ const OURS: u16 = 0x88b6;
 const STRANGE: u16 = 0x88b5;
 
 const RING_FULL: &str = "tsnd_pod_dropped_frames_total{cause=\"receive_ring_full\"}";
+const TOO_SHORT: &str = "tsnd_pod_dropped_frames_total{cause=\"receive_length_errors\"}";
 const WAITING: &str = "tsnd_pod_ring_frames";
 const UNMATCHED: &str = "tsnd_pod_dropped_frames_total{cause=\"unmatched\"}";
 const REFUSED: &str = "tsnd_uplink_dropped_frames_total{cause=\"transmit_ring_full\"}";
@@ -73,7 +74,7 @@ fn flushed_class() -> ClassStatus {
 fn what_is_not_provoked_end_to_end_is_provoked_here() {
     let mut seen = Seen::default();
     let mut healthy = Bench::start(CONFIGURATION, Faults::default());
-    healthy.send_until(OURS, &[RING_FULL, WAITING], &mut seen);
+    healthy.send_until(OURS, &[RING_FULL, TOO_SHORT, WAITING], &mut seen);
     healthy.device().counters = vec![("tx_good_packets".to_owned(), 7)];
     healthy.send_until(STRANGE, &[UNMATCHED], &mut seen);
     let mut moment = healthy.moment();

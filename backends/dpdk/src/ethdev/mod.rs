@@ -15,7 +15,7 @@ use crate::{DeviceError, Eal, Mempool};
 
 pub(crate) use attach::numa_node;
 pub use port::EthPort;
-pub(crate) use port::EthPortRole;
+pub(crate) use port::{EthPortRole, FarEnd};
 
 /// What a device is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +117,12 @@ impl EthDevice {
             up,
             speed_mbps: Some(speed_mbps).filter(|&speed| speed != 0 && speed != SPEED_UNKNOWN),
         })
+    }
+
+    /// Whether the hardware is gone, as far as its driver can tell. May ask the hardware.
+    pub(crate) fn is_removed(&self) -> bool {
+        // SAFETY: takes a number.
+        unsafe { sys::rte_eth_dev_is_removed(self.port) != 0 }
     }
 
     /// Its hardware address.

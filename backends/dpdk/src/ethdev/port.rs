@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use dpdk_sys as sys;
 use sys::rte_mbuf;
-use tsn_port::{Capabilities, HardwareLaunch, MacAddress, Port, PortCounters, PortLevels};
+use tsn_port::{Capabilities, Frame, HardwareLaunch, MacAddress, Port, PortCounters, PortLevels};
 
 use super::EthDevice;
 use crate::frame::Finisher;
@@ -23,7 +23,13 @@ const BURST: usize = 32;
 /// their processor for nearly as long.
 const STUCK_AFTER: Duration = Duration::from_millis(500);
 
+/// An Ethernet header.
 const SHORTEST_FRAME_BYTES: usize = 14;
+/// What a frame has at least on a wire, without FCS. Some devices stop their queue at a shorter one.
+const SHORTEST_ON_WIRE_BYTES: u16 = 60;
+
+/// Drivers that copy each frame, or have the kernel do it.
+const COPYING: [&str; 4] = ["net_af_packet", "net_pcap", "net_tap", "net_vhost"];
 
 /// What a port does beside moving frames.
 #[derive(Debug, Default)]
@@ -38,6 +44,20 @@ pub(crate) struct EthPortRole {
     pub launch: Option<DeviceClock>,
     /// Takes stamps off the frames.
     pub front: Option<Arc<PodFront>>,
+    /// What is at the other end.
+    pub far_end: FarEnd,
+}
+
+/// What is at the other end of a port, and so what becomes of frames that the device does not take at once.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FarEnd {
+    /// Who cares for each frame: they wait.
+    #[default]
+    Any,
+    /// A pod: they wait while it is there. One that comes back is a new one.
+    Pod,
+    /// A network that the frames reach in their time or never.
+    Network,
 }
 
 /// Queue 0 of a device, each way.
@@ -45,7 +65,8 @@ pub(crate) struct EthPortRole {
 /// Frames wait in the port until [`wake`](Port::wake), which gives them to the device by bursts. What the device took
 /// counts as `transmitted`, though some drivers give the buffers back only later.
 ///
-/// Frames that were received and not taken, and those that wait, are freed with the port.
+/// Frames that were received and not taken, and those that wait, are freed with the port. What the device does not take
+/// waits for the next wake-up, unless the port is an uplink's or a pod's ([`FarEnd`]).
 #[derive(Debug)]
 pub struct EthPort {
     device: Arc<EthDevice>,
@@ -103,8 +124,8 @@ impl EthPort {
         &self.device
     }
 
-    /// Takes what has arrived at the device, as far as there is room. Whether anything waits then.
-    fn fill(&mut self) -> bool {
+    /// Takes what has arrived at the device, as far as there is room.
+    fn fill(&mut self) {
         if self.arrived_next > 0 {
             self.arrived
                 .copy_within(self.arrived_next..self.arrived_end, 0);
@@ -116,7 +137,6 @@ impl EthPort {
         let count =
             unsafe { sys::shim_rx_burst(self.device.port, room.as_mut_ptr(), room.len() as u16) };
         self.arrived_end += usize::from(count);
-        self.arrived_end > 0
     }
 
     /// The frame in an mbuf that has just been received; `None` if it is not to be handed over.
@@ -137,12 +157,16 @@ impl EthPort {
         // SAFETY: the mbuf is ours; what it says of its data is true for one of one segment, and others are dropped.
         let mut frame = unsafe { DpdkFrame::from_mbuf(owned, data, look.length) };
         if look.segments != 1 {
-            self.counters.receive_no_buffer += 1; // it did not fit one
+            self.counters.receive_length_errors += 1; // it did not fit one
             return None;
         }
         if let Some(front) = &self.role.front
             && !front.take(&mut frame)
         {
+            return None;
+        }
+        if frame.bytes().len() < SHORTEST_FRAME_BYTES {
+            self.counters.receive_length_errors += 1;
             return None;
         }
         if let Some(finisher) = self.role.finisher {
@@ -172,6 +196,39 @@ impl EthPort {
         sent > 0
     }
 
+    /// Frees what waits but for the first `kept` frames. How many that were.
+    fn discard(&mut self, kept: usize) -> u64 {
+        let dropped = &self.staged[kept.min(self.staged_end)..self.staged_end];
+        for &mbuf in dropped {
+            // SAFETY: the mbuf is ours.
+            unsafe { sys::shim_mbuf_free(mbuf) };
+        }
+        let count = dropped.len();
+        self.staged_end -= count;
+        count as u64
+    }
+
+    /// What waited was dropped, and nobody else counts it.
+    fn count_dropped(&mut self, frames: u64) {
+        self.counters.transmitted += frames;
+        self.counters.transmit_dropped += frames;
+    }
+
+    /// What becomes of the frames that wait when the link is down.
+    fn forget(&mut self) {
+        match self.role.far_end {
+            FarEnd::Any => {}
+            FarEnd::Pod => {
+                let dropped = self.discard(0);
+                self.count_dropped(dropped);
+            }
+            // Who is told of the link counts them.
+            FarEnd::Network => {
+                self.discard(0);
+            }
+        }
+    }
+
     fn link_is_down(&self) -> bool {
         self.device.link().is_some_and(|link| !link.up)
     }
@@ -187,14 +244,15 @@ impl Port for EthPort {
     type Frame = DpdkFrame;
     type Error = WakeError;
 
+    /// Also `None` when all frames of a burst had to be dropped, so that nobody can keep the caller by sending such.
     fn receive(&mut self) -> Option<DpdkFrame> {
         if !self.role.receives {
             return None;
         }
-        loop {
-            if self.arrived_next == self.arrived_end && !self.fill() {
-                return None;
-            }
+        if self.arrived_next == self.arrived_end {
+            self.fill();
+        }
+        while self.arrived_next < self.arrived_end {
             let mbuf = self.arrived[self.arrived_next];
             self.arrived_next += 1;
             if let Some(frame) = self.frame(mbuf) {
@@ -202,6 +260,7 @@ impl Port for EthPort {
                 return Some(frame);
             }
         }
+        None
     }
 
     fn transmit(&mut self, mut frame: DpdkFrame) -> Result<(), DpdkFrame> {
@@ -210,9 +269,14 @@ impl Port for EthPort {
             return Err(frame);
         };
         if !self.device.finishes_checksums {
-            tsn_port::Frame::complete(&mut frame);
+            frame.complete();
         }
-        *slot = frame.into_mbuf().as_ptr();
+        let mbuf = frame.into_mbuf().as_ptr();
+        if self.role.far_end == FarEnd::Network {
+            // SAFETY: the mbuf is ours.
+            unsafe { sys::shim_mbuf_pad(mbuf, SHORTEST_ON_WIRE_BYTES) };
+        }
+        *slot = mbuf;
         self.staged_end += 1;
         self.counters.transmit_queued += 1;
         Ok(())
@@ -235,15 +299,29 @@ impl Port for EthPort {
         }
         if self.device.link_events && self.link_is_down() {
             self.stuck_since = None;
+            self.forget();
             return Err(self.link_down());
         }
-        if self.staged_end == 0 || self.burst() {
+        if self.staged_end == 0 {
+            return Ok(());
+        }
+        if self.burst() {
             self.stuck_since = None;
+        }
+        if self.staged_end == 0 {
             return Ok(());
         }
         let stuck_for = self.stuck_since.get_or_insert_with(Instant::now).elapsed();
         if stuck_for < STUCK_AFTER {
+            if self.role.far_end == FarEnd::Network {
+                let dropped = self.discard(0);
+                self.count_dropped(dropped);
+            }
             return Ok(());
+        }
+        if self.role.far_end == FarEnd::Network {
+            // One stays, to find out by when the device takes frames again. Who is told of the failure counts them.
+            self.discard(1);
         }
         if self.link_is_down() {
             return Err(self.link_down());
@@ -273,7 +351,7 @@ impl Port for EthPort {
         PortCounters {
             receive_ring_full: drops.receive_ring_full,
             receive_no_buffer: self.counters.receive_no_buffer + drops.receive_no_buffer,
-            transmit_dropped: drops.transmit,
+            transmit_dropped: self.counters.transmit_dropped + drops.transmit,
             ..self.counters
         }
     }
@@ -305,7 +383,7 @@ impl Port for EthPort {
         Capabilities {
             max_frame_bytes: self.max_frame_bytes,
             transmit_slots: STAGE_SLOTS,
-            zero_copy: true,
+            zero_copy: !COPYING.contains(&self.device.driver()),
             hardware_launch: self.role.launch.as_ref().map(|_| HardwareLaunch {
                 lead_ns: launch::LEAD_NS,
             }),
@@ -320,8 +398,8 @@ impl Port for EthPort {
 
 impl Drop for EthPort {
     fn drop(&mut self) {
-        let waiting = &self.arrived[self.arrived_next..self.arrived_end];
-        for &mbuf in self.staged[..self.staged_end].iter().chain(waiting) {
+        self.discard(0);
+        for &mbuf in &self.arrived[self.arrived_next..self.arrived_end] {
             // SAFETY: the mbuf is ours.
             unsafe { sys::shim_mbuf_free(mbuf) };
         }

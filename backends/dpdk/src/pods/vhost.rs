@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 
 use tsn_port::{Frame, VhostUserEnd};
 
-use crate::ethdev::{EthOptions, EthPortRole};
+use crate::ethdev::{EthOptions, EthPortRole, FarEnd};
 use crate::frame::Finisher;
 use crate::{BackendError, DpdkFrame, Eal, EthDevice, EthPort, Mempool, socket};
 
@@ -43,7 +43,8 @@ impl VhostPod {
             promiscuous: false,
         };
         let device = device.parse().map_err(crate::DeviceError::from)?;
-        let device = Arc::new(EthDevice::open(eal, pool, &device, options)?);
+        let device = socket::privately(|| EthDevice::open(eal, pool, &device, options))?;
+        let device = Arc::new(device);
         let front = Arc::new(PodFront::new(end.stamp_secret));
         let pod = Self {
             device: Arc::downgrade(&device),
@@ -54,7 +55,8 @@ impl VhostPod {
             finisher: Some(finisher),
             station: Some(end.address),
             front: Some(front),
-            launch: None,
+            far_end: FarEnd::Pod,
+            ..EthPortRole::default()
         };
         Ok((pod, EthPort::with_role(device, pool, role)))
     }
