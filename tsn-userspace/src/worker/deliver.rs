@@ -178,16 +178,17 @@ impl<P: Port> Worker<P> {
 
     /// Begins with a pod's frame for a group, of which a copy goes to the others, if there are any.
     fn flood_copy(&mut self, sender: usize, frame: &mut P::Frame) -> usize {
-        if self.delivery.stations.others(sender).next().is_none() {
+        let is_station = |pod: &PodPort<P>| pod.port().station().is_some();
+        let sends_as_station = self.places[sender].pod.as_ref().is_some_and(is_station);
+        let others = self.delivery.stations.len() - usize::from(sends_as_station);
+        if others == 0 {
             return 0;
         }
         frame.complete();
         let bytes = frame.bytes();
         let Some(mut copy) = self.uplink.allocate(bytes.len()) else {
-            for place in self.delivery.stations.others(sender) {
-                if let Some(pod) = &mut self.places[place].pod {
-                    pod.count_no_buffer();
-                }
+            if let Some(pod) = &mut self.places[sender].pod {
+                pod.count_no_buffer(others as u64);
             }
             return 0;
         };

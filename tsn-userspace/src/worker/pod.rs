@@ -64,7 +64,7 @@ pub struct PodDelivery {
     pub delivered: u64,
     /// Frames for the pod that were dropped since the transmit ring of its port was full: its end takes too little.
     pub ring_full: u64,
-    /// Frames for the pod and others that were dropped for want of a buffer for the copy.
+    /// Copies of frames for a group that were not made for want of a buffer: the pod's, or all of a frame that it sent.
     pub no_buffer: u64,
     /// Frames of the pod for another pod of the node, which were delivered there or dropped, and not scheduled.
     pub to_pod: u64,
@@ -215,7 +215,7 @@ impl<P: Port> PodPort<P> {
     pub fn deliver_copy(&mut self, frame: &P::Frame) -> u64 {
         let bytes = frame.bytes();
         let Some(mut copy) = self.port.allocate(bytes.len()) else {
-            self.count_no_buffer();
+            self.count_no_buffer(1);
             return 0;
         };
         copy.bytes_mut().copy_from_slice(bytes);
@@ -223,9 +223,10 @@ impl<P: Port> PodPort<P> {
         bytes.len() as u64
     }
 
-    /// A frame for this pod and others was not delivered for want of a buffer.
-    pub fn count_no_buffer(&mut self) {
-        self.delivery.no_buffer += 1;
+    /// So many copies of a frame for a group were not made for want of a buffer: this pod's, or those of its own frame
+    /// for all others.
+    pub fn count_no_buffer(&mut self, copies: u64) {
+        self.delivery.no_buffer += copies;
     }
 
     /// A frame of this pod was for another one of the node.

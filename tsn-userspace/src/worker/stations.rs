@@ -63,10 +63,9 @@ impl Stations {
         Some(self.sorted[index].1 as usize)
     }
 
-    /// The places of all but one.
-    pub fn others(&self, place: usize) -> impl Iterator<Item = usize> {
-        let places = self.sorted.iter().map(|(_, place)| *place as usize);
-        places.filter(move |other| *other != place)
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.sorted.len()
     }
 
     /// The stations from `key` on: where to go on after each, and its place. Who goes on from there later misses none, and
