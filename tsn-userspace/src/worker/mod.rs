@@ -274,6 +274,11 @@ impl<P: Port> Worker<P> {
                     Ok(command) => {
                         self.obey(command, now);
                         self.obeyed_at = tai_now();
+                        // Commands take their time while nothing is due. Past that it was lost to frames as in any stall.
+                        if next.is_some_and(|next| self.obeyed_at > next + self.stalls.threshold())
+                        {
+                            self.stalls.observe(now, self.obeyed_at);
+                        }
                         // Never back: a clock that was set back is seen in the next turn.
                         self.seen_at = self.obeyed_at.max(now);
                         continue;
