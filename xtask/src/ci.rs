@@ -1,6 +1,7 @@
 //! What continuous integration runs.
 
 use anyhow::Result;
+use tsn_tests::backend::Backend;
 
 use crate::{
     dpdk::{self, Backends},
@@ -58,6 +59,13 @@ pub fn run() -> Result<()> {
         run_command(&mut cargo(&["xtask", "demo"]))
     })?;
     for backend in Backends::All.built()? {
+        if backend != Backend::Afxdp {
+            step(&format!("cargo xtask demo, {backend}"), || {
+                let mut demo = cargo(&["xtask", "demo", "--seconds", "2"]);
+                demo.args(["--backend", backend.name()]);
+                run_command(demo.args(["--report", "target/demo-report.html"]))
+            })?;
+        }
         step(&format!("cargo xtask bench --quick, {backend}"), || {
             let arguments = ["xtask", "bench", "--quick", "--backend", backend.name()];
             run_command(&mut cargo(&arguments))
