@@ -66,7 +66,7 @@ pub(crate) enum FarEnd {
 /// counts as `transmitted`, though some drivers give the buffers back only later.
 ///
 /// Frames that were received and not taken, and those that wait, are freed with the port. What the device does not take
-/// waits for the next wake-up, unless the port is an uplink's or a pod's ([`FarEnd`]).
+/// waits for the next wake-up, unless the port is an uplink's or a pod's.
 #[derive(Debug)]
 pub struct EthPort {
     device: Arc<EthDevice>,
