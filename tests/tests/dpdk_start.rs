@@ -24,15 +24,16 @@ fn a_signal_ends_it_and_leaves_nothing_that_hinders_the_next() {
         Backend::Dpdk.settings(),
         home.file("switch.sock").display()
     );
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+    // The second start finds what the first has left. Not by SIGINT: a shell has its background jobs ignore that.
+    for _ in 0..2 {
         let mut daemon = Daemon::spawn(&node, &home, &configuration, &[]).unwrap();
         wait_until("the daemon to wait for the switch", BOUND, || {
             daemon.process.stderr().contains("waiting for the switch")
         })
         .unwrap();
-        daemon.process.signal(signal).unwrap();
+        daemon.process.signal(Signal::SIGTERM).unwrap();
         let status = daemon.process.wait(BOUND).unwrap();
         // With an exit code it would have waited to the end, and failed.
-        assert_eq!(status.signal(), Some(signal as i32), "{status}");
+        assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "{status}");
     }
 }
