@@ -14,6 +14,7 @@
 //! | [`durations`] | durations as people read them |
 //! | [`formats`] | schedules in and out of YANG, taprio and tsnkit |
 //! | [`log`] | what is logged, and no more than can be read |
+//! | [`overlay`] | the way that the kernel would route a pod's frames |
 //! | [`plan`] | the picture of a gate control list |
 //! | [`doctor`] | what stands between a machine and punctual frames |
 //! | [`state`] | what survives a restart |
@@ -30,6 +31,7 @@ pub mod formats;
 pub mod log;
 pub mod metrics;
 pub mod node;
+pub mod overlay;
 pub mod plan;
 mod sources;
 pub mod state;

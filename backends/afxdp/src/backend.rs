@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tsn_port::{Backend, Heartbeat, Link, PodAttachment, PodEnd};
+use tsn_port::{Backend, Heartbeat, Link, Overlay, PodAttachment, PodEnd};
 use tsn_programs::{AttachedPod, Device, Ethtool, Programs, VethPod, VethPods};
 
 use crate::socket::Socket;
@@ -127,6 +127,7 @@ impl Backend for AfxdpBackend {
         let pod = VethPod {
             name: pod.name.clone(),
             end: end.clone(),
+            mode: pod.mode,
             rules: pod.rules.clone(),
         };
         let (umem, ring_slots) = (&self.umem, self.ring_slots);
@@ -170,6 +171,10 @@ impl Backend for AfxdpBackend {
 
     fn leftovers(&self) -> Result<Vec<String>, BackendError> {
         Ok(self.pods.leftovers()?)
+    }
+
+    fn set_overlay(&mut self, overlay: &Overlay) -> Result<(), BackendError> {
+        Ok(self.pods.programs.set_overlay(overlay)?)
     }
 
     fn divert(&mut self) -> Result<(), BackendError> {

@@ -289,6 +289,14 @@ impl Frame for AfxdpFrame {
     fn stamp(&self) -> Stamp {
         self.stamp
     }
+
+    fn next_hop(&self) -> Option<tsn_port::NextHopId> {
+        None
+    }
+
+    fn prepend(&mut self, _bytes: usize) -> bool {
+        false
+    }
 }
 
 impl Drop for AfxdpFrame {

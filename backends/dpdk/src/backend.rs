@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tsn_port::{Backend, DeviceKind, DeviceName, Heartbeat, Link, PodAttachment, PodEnd};
+use tsn_port::{Backend, DeviceKind, DeviceName, Heartbeat, Link, Overlay, PodAttachment, PodEnd};
 use tsn_programs::{COUNTER_NAMES, Programs, VethPod, VethPods};
 
 use crate::frame::Finisher;
@@ -164,6 +164,7 @@ impl Backend for DpdkBackend {
                 let pod = VethPod {
                     name,
                     end: end.clone(),
+                    mode: pod.mode,
                     rules: pod.rules.clone(),
                 };
                 let port: XskPort = self.veths.attach(&pod, |pod| {
@@ -245,6 +246,10 @@ impl Backend for DpdkBackend {
 
     fn leftovers(&self) -> Result<Vec<String>, BackendError> {
         Ok(self.veths.leftovers()?)
+    }
+
+    fn set_overlay(&mut self, overlay: &Overlay) -> Result<(), BackendError> {
+        Ok(self.veths.programs.set_overlay(overlay)?)
     }
 
     fn divert(&mut self) -> Result<(), BackendError> {

@@ -358,6 +358,7 @@ fn vhost_pod(socket: &Path) -> PodAttachment {
             address: MacAddress(POD_ADDRESS),
             stamp_secret: Some(RANDOM),
         }),
+        mode: tsn_port::PodMode::L2,
         rules: Vec::new(),
     }
 }

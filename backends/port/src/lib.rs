@@ -30,6 +30,7 @@ mod device_name;
 pub mod fault;
 pub mod loopback;
 mod mac;
+mod overlay;
 mod rng;
 
 use std::fmt;
@@ -37,6 +38,7 @@ use std::os::fd::RawFd;
 
 pub use device_name::{DeviceKind, DeviceName, DeviceNameError, is_interface_name};
 pub use mac::{MacAddress, MacAddressError};
+pub use overlay::{NextHopId, Overlay, PodMode, Route, Tunnel};
 
 pub use tsn_common::{Stamp, TimeBase};
 
@@ -56,6 +58,14 @@ pub trait Frame: Send {
 
     /// What the sender's socket asked for, as carried by the kernel program or [`Stamp::NONE`].
     fn stamp(&self) -> Stamp;
+
+    /// The next hop that the kernel program has found for a frame of an overlay pod ([`Backend::set_overlay`]).
+    fn next_hop(&self) -> Option<NextHopId>;
+
+    /// Puts so many bytes of unspecified content in front of the frame, without moving the others. `false` where there
+    /// is no room for them; the frame is unchanged then.
+    #[must_use]
+    fn prepend(&mut self, bytes: usize) -> bool;
 }
 
 /// One end at which frames enter and leave: a queue of a network device, a virtio ring, a test's loopback.
@@ -179,6 +189,14 @@ pub trait Backend: Send {
     /// When the leftovers cannot be listed.
     fn leftovers(&self) -> Result<Vec<String>, Self::Error>;
 
+    /// Has the frames of overlay pods take these ways from now on, each destination at once: none is without a way in
+    /// between if it has one before and after.
+    ///
+    /// # Errors
+    ///
+    /// When the backend has no overlay mode on its uplink, or the kernel refuses.
+    fn set_overlay(&mut self, overlay: &Overlay) -> Result<(), Self::Error>;
+
     /// Whether frames can leave by an uplink that was opened. A device that cannot be asked just now counts as up: that
     /// it takes nothing is seen by [`Port::wake`].
     fn uplink_link(&self, device: &str) -> Link;
@@ -231,6 +249,8 @@ pub struct PodAttachment {
     pub name: String,
     /// Where its frames come from.
     pub end: PodEnd,
+    /// How they leave the node. Only a pod with a veth can have the overlay mode.
+    pub mode: PodMode,
     /// What is steered into the port, first match wins. At most [`tsn_common::MAX_RULES`].
     pub rules: Vec<tsn_common::Rule>,
 }

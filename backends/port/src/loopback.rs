@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_queue::ArrayQueue;
 use tsn_common::Stamp;
 
-use crate::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels};
+use crate::{Capabilities, Frame, MacAddress, NextHopId, Port, PortCounters, PortLevels};
 
 /// Bytes of every buffer, and so of the longest frame.
 pub const BUFFER_BYTES: usize = 2048;
@@ -108,6 +108,14 @@ impl Frame for LoopbackFrame {
 
     fn stamp(&self) -> Stamp {
         self.stamp
+    }
+
+    fn next_hop(&self) -> Option<NextHopId> {
+        None
+    }
+
+    fn prepend(&mut self, _bytes: usize) -> bool {
+        false
     }
 }
 

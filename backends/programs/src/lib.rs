@@ -31,6 +31,7 @@ mod inspect;
 mod kernel;
 mod maps;
 mod netns;
+mod overlay;
 mod pins;
 mod pod;
 mod slots;
@@ -49,7 +50,7 @@ use heartbeat::{Mapping, WorkerHeartbeat};
 use maps::{Maps, map_error};
 use pins::Pins;
 use tsn_common::{PodCounter, Rule};
-use tsn_port::{Heartbeat, MacAddress, VethEnd};
+use tsn_port::{Heartbeat, MacAddress, PodMode, VethEnd};
 
 pub use device::{Device, XdpAttachment};
 pub use error::ProgramError;
@@ -89,6 +90,8 @@ pub struct VethPod {
     pub name: String,
     /// Its end of the pair.
     pub end: VethEnd,
+    /// How its frames leave the node.
+    pub mode: PodMode,
     /// What is steered into the socket, first match wins. At most [`tsn_common::MAX_RULES`].
     pub rules: Vec<Rule>,
 }

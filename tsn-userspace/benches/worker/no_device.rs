@@ -22,6 +22,14 @@ impl Frame for LooseFrame {
     fn stamp(&self) -> Stamp {
         Stamp::NONE
     }
+
+    fn next_hop(&self) -> Option<tsn_port::NextHopId> {
+        None
+    }
+
+    fn prepend(&mut self, _bytes: usize) -> bool {
+        false
+    }
 }
 
 /// Takes every frame, and gets none.

@@ -32,6 +32,14 @@ impl<F: Frame> Frame for StampedFrame<F> {
     fn stamp(&self) -> Stamp {
         self.stamp
     }
+
+    fn next_hop(&self) -> Option<tsn_port::NextHopId> {
+        None
+    }
+
+    fn prepend(&mut self, _bytes: usize) -> bool {
+        false
+    }
 }
 
 /// Where a port is told of frames.

@@ -25,7 +25,7 @@ pub use dpdk::{DpdkSettings, HugepageSize};
 pub use faults::{ConfigurationError, Faults};
 pub use locate::{Position, Positions};
 pub use names::printable;
-pub use pod::{LateAction, LaunchTimeUse, Match, Pod, PortRange, StreamSelection};
+pub use pod::{LateAction, LaunchTimeUse, Match, Mode, Pod, PortRange, StreamSelection};
 pub use text::{FileError, TextError};
 pub use units::{BaseTime, ClassReference, CycleTimeSetting, GateStatesValue, Interval};
 pub use uplink::{GateControlEntry, GateParameters, TrafficClassSettings, Uplink};

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use tsn_common::{ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES};
-use tsn_port::{PodEnd, VethEnd};
+use tsn_port::{PodEnd, PodMode, VethEnd};
 
 use super::{ClassReference, Interval, VhostUser};
 
@@ -30,6 +30,10 @@ pub struct Pod {
     /// The socket of a pod that has no interface of the kernel but a virtio device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vhost_user: Option<VhostUser>,
+    /// How its frames leave the node: `l2` (default), as they are, or `overlay`, as the kernel would route them. A pod with
+    /// `vhost-user` has `l2`.
+    #[serde(default)]
+    pub mode: Mode,
     /// How many frames of this pod may wait in the scheduler, all classes together (default 512).
     #[serde(default = "frame_quota")]
     pub frame_quota: u32,
@@ -56,6 +60,26 @@ impl Pod {
 
 const fn frame_quota() -> u32 {
     512
+}
+
+/// How a pod's time-sensitive frames leave the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// As they are, with the addresses that the pod gave them.
+    #[default]
+    L2,
+    /// As the kernel would route them: to the next hop, or in the VXLAN tunnel that leads to the other node.
+    Overlay,
+}
+
+impl From<Mode> for PodMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::L2 => Self::L2,
+            Mode::Overlay => Self::Overlay,
+        }
+    }
 }
 
 /// Traffic that belongs together: how it is recognised and treated.

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tsn_port::fault::{FaultPort, Faults};
 use tsn_port::loopback::{self, LoopbackFrame, LoopbackPort};
-use tsn_port::{Backend, Heartbeat, Link, PodAttachment, PodEnd, Port, Stamp};
+use tsn_port::{Backend, Heartbeat, Link, Overlay, PodAttachment, PodEnd, Port, Stamp};
 use tsn_tests::coverage::Seen;
 use tsn_userspace::config::Configuration;
 use tsn_userspace::control::metrics_server;
@@ -119,6 +119,10 @@ impl Backend for TestBackend {
 
     fn leftovers(&self) -> Result<Vec<String>, NoDevice> {
         Ok(Vec::new())
+    }
+
+    fn set_overlay(&mut self, _: &Overlay) -> Result<(), NoDevice> {
+        Ok(())
     }
 
     fn divert(&mut self) -> Result<(), NoDevice> {

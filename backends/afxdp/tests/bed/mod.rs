@@ -94,6 +94,7 @@ impl Namespaces {
                 netns: self.pod_path(),
                 interface: POD_END.into(),
             }),
+            mode: tsn_port::PodMode::L2,
             rules: vec![Rule::default()],
         }
     }

@@ -67,6 +67,7 @@ fn open(pod: &Namespace, bpffs: &Bpffs, pool: Mempool) -> Bed {
             netns: pod.path().to_owned(),
             interface: POD_END.into(),
         },
+        mode: tsn_port::PodMode::L2,
         rules: vec![Rule::default()],
     };
     let programs = Programs::open(&bpffs.path().join("tsnd"), Duration::from_secs(3600));

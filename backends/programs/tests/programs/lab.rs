@@ -118,6 +118,7 @@ impl Lab {
                 netns: self.path("pod"),
                 interface: "eth0".to_owned(),
             },
+            mode: tsn_port::PodMode::L2,
             rules: vec![
                 Rule {
                     fields: RuleFields::UDP_PORT,

@@ -123,6 +123,7 @@ pub fn pod_in(
         attachment: PodAttachment {
             name: pod.name.clone(),
             end,
+            mode: pod.mode.into(),
             rules,
         },
         treatments,

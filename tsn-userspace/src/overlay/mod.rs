@@ -1,0 +1,3 @@
+//! Overlay mode: frames leave the node as the kernel would have routed them, through the same tunnels.
+
+pub mod next_hop;
