@@ -4,23 +4,18 @@
 //! later. The file is there from ADD to DEL, is replaced as a whole by rename, and has the name
 //! `<network>:<container ID>:<interface>.json`: a colon is in none of the three (CNI specification 1.1.0, "Section 2").
 
+mod directory;
+mod key;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use directory::{Directory, Entry, Error};
+pub use key::{InvalidKey, Key};
+
 /// Where the records are unless said otherwise. On a tmpfs, as a pod's network does not outlive its node's kernel.
 pub const DEFAULT_DIRECTORY: &str = "/run/tsnd/cni";
-
-/// What a record is found by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    /// Name of the CNI network.
-    pub network: String,
-    /// Container ID, as the runtime gives it.
-    pub container_id: String,
-    /// Interface inside the pod.
-    pub interface: String,
-}
 
 /// An interface of a pod and what is wanted for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +39,17 @@ pub struct Record {
     /// The vhost-user socket that takes the place of an interface of the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vhost_user: Option<VhostUser>,
+}
+
+impl Record {
+    /// What the record is found by.
+    pub fn key(&self) -> Key {
+        Key {
+            network: self.network.clone(),
+            container_id: self.container_id.clone(),
+            interface: self.interface.clone(),
+        }
+    }
 }
 
 /// A pod as Kubernetes names it.
