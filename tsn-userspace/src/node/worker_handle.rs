@@ -9,6 +9,7 @@ use tsn_core::ConfigChange;
 use tsn_port::Port;
 
 use super::NodeError;
+use crate::overlay::encapsulation::NextHops;
 use crate::worker::ANSWER_LIMIT;
 use crate::worker::command::{Command, GateChange, Retired};
 use crate::worker::pod::PodPort;
@@ -71,6 +72,18 @@ impl<P: Port> WorkerHandle<P> {
     pub(super) async fn remove_pod(&self, place: usize) -> Result<(), NodeError> {
         self.ask(ANSWER_LIMIT, |answer| Command::RemovePod(place, answer))
             .await??;
+        self.free_retired();
+        Ok(())
+    }
+
+    /// Has the frames of overlay pods take these next hops, and no others. When this returns without an error, a frame may
+    /// be handed over with any of them.
+    #[expect(dead_code, reason = "overlay mode has no control plane yet")]
+    pub(super) async fn set_next_hops(&self, next_hops: NextHops) -> Result<(), NodeError> {
+        self.ask(ANSWER_LIMIT, |answer| {
+            Command::SetNextHops(Box::new(next_hops), answer)
+        })
+        .await?;
         self.free_retired();
         Ok(())
     }

@@ -8,6 +8,7 @@ use tsn_port::MacAddress;
 use super::capture::CaptureTap;
 use super::pod::PodPort;
 use super::snapshot::Snapshot;
+use crate::overlay::encapsulation::NextHops;
 
 /// Why the worker refused a command.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub enum Retired<P> {
     Pod(PodPort<P>),
     /// A capture that is over.
     Capture(CaptureTap),
+    /// The next hops that others have replaced.
+    NextHops(Box<NextHops>),
 }
 
 /// What the control plane asks of the worker.
@@ -75,6 +78,8 @@ pub enum Command<P> {
     SetClockAction(ClockAction),
     /// Copy what leaves into this tap from now on, instead of another; `None` ends that.
     Capture(Option<CaptureTap>),
+    /// Frames of overlay pods take these next hops from now on, and no others; answers when that is so.
+    SetNextHops(Box<NextHops>, oneshot::Sender<()>),
     /// Fill in what the worker knows.
     Snapshot(Box<Snapshot>, oneshot::Sender<Box<Snapshot>>),
     /// Send what is queued, then stop; answers with how many frames had to be dropped at the deadline.

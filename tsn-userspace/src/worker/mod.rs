@@ -38,6 +38,7 @@ use tsn_port::{Heartbeat, Port};
 
 use crate::clock::{tai_minus_monotonic_ns, tai_now};
 use crate::config::{CompiledGates, PollMode};
+use crate::overlay::encapsulation::NextHops;
 use burst::Burst;
 use capture::CaptureTap;
 use command::{ClockAction, Command, Retired};
@@ -124,6 +125,7 @@ pub struct Worker<P: Port> {
     capture: Option<CaptureTap>,
     places: Vec<PodPlace<P>>,
     delivery: Delivery<P::Frame>,
+    next_hops: Box<NextHops>,
     next_place: usize,
     clocks: ClockRelation,
     clocks_read_at: TaiTime,
@@ -202,6 +204,7 @@ impl<P: Port> Worker<P> {
             capture: None,
             places: Vec::with_capacity(MAX_PLACES),
             delivery: Delivery::new(receives, MAX_PLACES),
+            next_hops: Box::default(),
             next_place: 0,
             clocks: ClockRelation {
                 tai_minus_monotonic_ns: tai_minus_monotonic_ns(),

@@ -40,6 +40,11 @@ impl<P: Port> Worker<P> {
                     self.retire(Retired::Capture(over));
                 }
             }
+            Command::SetNextHops(next_hops, answer) => {
+                let replaced = std::mem::replace(&mut self.next_hops, next_hops);
+                self.retire(Retired::NextHops(replaced));
+                let _ = answer.send(());
+            }
             Command::Snapshot(mut snapshot, answer) => {
                 self.fill(&mut snapshot, now);
                 let _ = answer.send(snapshot);
