@@ -25,14 +25,15 @@ const MAX_FRAME_BYTES: usize = 65_536 + 18;
 pub struct CapturedFrame {
     /// When the kernel received it, in nanoseconds of CLOCK_TAI.
     pub arrival_ns: u64,
-    /// From the destination address on, VLAN tags included; cut to [`CapturedFrame::MAX_BYTES`].
+    /// From the destination address on, VLAN tags included; cut to [`CapturedFrame::MAX_BYTES`] unless the capture keeps
+    /// [whole](Capture::start_whole) frames.
     pub bytes: Vec<u8>,
     /// How long it was before it was cut.
     pub length: usize,
 }
 
 impl CapturedFrame {
-    /// How much of a frame is kept.
+    /// How much of a frame is kept if nothing else is said.
     pub const MAX_BYTES: usize = 128;
 
     /// The PCP of its outer VLAN tag, if it has one.
@@ -69,6 +70,19 @@ impl Capture {
     ///
     /// When there is no such device or the caller is not root.
     pub fn start(namespace: &Namespace, interface: &str) -> Result<Self> {
+        Self::keeping(CapturedFrame::MAX_BYTES, namespace, interface)
+    }
+
+    /// As [`start`](Self::start), and no frame is cut. Not for floods.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_whole(namespace: &Namespace, interface: &str) -> Result<Self> {
+        Self::keeping(MAX_FRAME_BYTES, namespace, interface)
+    }
+
+    fn keeping(max_bytes: usize, namespace: &Namespace, interface: &str) -> Result<Self> {
         let name = CString::new(interface)?;
         let socket = namespace
             .enter(|| PacketSocket::open(&name))?
@@ -77,7 +91,7 @@ impl Capture {
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
             let (frames, stop) = (Arc::clone(&frames), Arc::clone(&stop));
-            move || read(&socket, &frames, &stop)
+            move || read(&socket, max_bytes, &frames, &stop)
         });
         Ok(Self {
             frames,
@@ -134,6 +148,7 @@ impl Drop for Capture {
 
 fn read(
     socket: &PacketSocket,
+    max_bytes: usize,
     frames: &Mutex<Vec<CapturedFrame>>,
     stop: &AtomicBool,
 ) -> Result<()> {
@@ -150,7 +165,7 @@ fn read(
             Some(seen) => {
                 let frame = CapturedFrame {
                     arrival_ns: seen.realtime_ns.wrapping_add_signed(offset_ns),
-                    bytes: buffer[..seen.length.min(CapturedFrame::MAX_BYTES)].to_vec(),
+                    bytes: buffer[..seen.length.min(max_bytes)].to_vec(),
                     length: seen.length,
                 };
                 frames

@@ -29,6 +29,7 @@ pub mod daemon;
 pub mod hugepages;
 pub mod isochron;
 pub mod namespace;
+pub mod overlay;
 pub mod ovs;
 mod packet;
 pub mod process;

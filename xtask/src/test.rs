@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Of the end-to-end tests, those to which it is the same by what backend frames leave. They run once.
-const OF_NO_BACKEND: [&str; 8] = [
+const OF_NO_BACKEND: [&str; 9] = [
     "alerts",
     "bad_configuration",
     "bad_requests",
@@ -20,6 +20,7 @@ const OF_NO_BACKEND: [&str; 8] = [
     "convert",
     "doctor",
     "logs",
+    "overlay_bed",
     "watch",
 ];
 

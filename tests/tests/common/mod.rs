@@ -3,6 +3,7 @@
 
 pub mod counters;
 pub mod openmetrics;
+pub mod overlay;
 pub mod runs;
 pub mod shim;
 pub mod traffic;
