@@ -37,14 +37,23 @@ pub fn binary(name: &str) -> Result<PathBuf> {
     }
 }
 
+/// A file that `cargo xtask setup` has unpacked, by its path below `target/tools`.
+///
+/// # Errors
+///
+/// When it is not there.
+pub fn unpacked(path: &str) -> Result<PathBuf> {
+    let this = std::env::current_exe().context("find the running executable")?;
+    this.ancestors()
+        .map(|target| target.join("tools").join(path))
+        .find(|candidate| candidate.exists())
+        .with_context(|| format!("no target/tools/{path}; run `cargo xtask setup`"))
+}
+
 /// Prometheus's `promtool`, from where `cargo xtask setup` puts it or from the search path.
 pub fn promtool() -> Command {
-    let unpacked = std::env::current_exe().ok().and_then(|this| {
-        this.ancestors()
-            .map(|target| target.join("tools/prometheus/usr/bin/promtool"))
-            .find(|candidate| candidate.is_file())
-    });
-    Command::new(unpacked.unwrap_or_else(|| "promtool".into()))
+    let unpacked = unpacked("prometheus/usr/bin/promtool");
+    Command::new(unpacked.unwrap_or_else(|_| "promtool".into()))
 }
 
 /// `tsn-perf` in a namespace, its subcommand and options still to be given.

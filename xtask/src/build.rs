@@ -7,8 +7,8 @@ use crate::{
     step::{cargo, run as run_command, step},
 };
 
-/// Sets up what the build needs and builds kernel programs, then daemon and tools with the release profile. The daemon
-/// has the DPDK backend if DPDK is installed.
+/// Sets up what the build needs and builds kernel programs, then daemon, CNI plugin and tools with the release profile.
+/// The daemon has the DPDK backend if DPDK is installed.
 ///
 /// # Errors
 ///
@@ -17,8 +17,10 @@ pub fn run() -> Result<()> {
     step("setup", setup::run)?;
     step("kernel programs", ebpf::run)?;
     step("programs (release)", || {
-        let packages = ["--package", "tsn-userspace", "--package", "tsn-perf"];
         let mut command = cargo(&["build", "--release", "--bins"]);
-        run_command(command.args(packages).args(dpdk::features()))
+        for package in ["tsn-userspace", "tsn-cni", "tsn-perf"] {
+            command.args(["--package", package]);
+        }
+        run_command(command.args(dpdk::features()))
     })
 }

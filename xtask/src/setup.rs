@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 
 use crate::{
     ebpf,
-    unpack::{OPEN_VSWITCH, PROMETHEUS},
+    unpack::{CONTAINERS, OPEN_VSWITCH, PROMETHEUS},
 };
 
 /// Debian packages that serve one purpose.
@@ -59,6 +59,10 @@ const TESTS: Group = Group {
         "python3-prometheus-client",
         "tshark",
     ],
+};
+const CNI: Group = Group {
+    reason: "tests of the CNI plugin: what portmap calls, runc's library, the compiler of containerd's interface",
+    packages: &["iptables", "libseccomp2", "protobuf-compiler"],
 };
 const OVERLAY: Group = Group {
     reason: "tests of the overlay: libraries of Open vSwitch, which is unpacked below",
@@ -112,10 +116,11 @@ pub fn run() -> anyhow::Result<()> {
     if linker.is_none() {
         groups.push(BPF_LINKER);
     }
-    groups.extend([TESTS, BROWSER, INSTRUCTIONS, FUZZING]);
+    groups.extend([TESTS, CNI, BROWSER, INSTRUCTIONS, FUZZING]);
 
     provide(&groups)?;
     PROMETHEUS.provide()?;
+    CONTAINERS.provide()?;
     match linker {
         Some(linker) => println!("present     bpf-linker ({})", linker.display()),
         None => install_linker()?,

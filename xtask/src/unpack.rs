@@ -1,5 +1,5 @@
 //! Debian packages that are unpacked below `target/tools` and not installed, since installing them starts services, now
-//! or at the next boot.
+//! or at the next boot, or takes the place of what the machine has for the same purpose.
 
 use std::path::Path;
 use std::process::Command;
@@ -36,6 +36,19 @@ pub const OPEN_VSWITCH: Tool = Tool {
         "openvswitch-switch-dpdk",
     ],
     file: "usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk",
+};
+
+/// Installed, containerd would start, runc would replace Docker's, and a static busybox the ordinary one.
+pub const CONTAINERS: Tool = Tool {
+    reason: "tests of the CNI plugin: containerd, runc, other CNI plugins, and a program for a container image",
+    directory: "containers",
+    packages: &[
+        "busybox-static",
+        "containernetworking-plugins",
+        "runc",
+        "containerd",
+    ],
+    file: "usr/bin/containerd",
 };
 
 impl Tool {
