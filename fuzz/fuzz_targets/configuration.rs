@@ -25,6 +25,9 @@ pods:
   - name: pod1
     netns: /run/netns/pod1
     streams: [{ name: a, match: { udp-destination-port: "PORTS" }, traffic-class: 6, late-tolerance: "INTERVAL" }]
+profiles:
+  - name: motion
+    streams: [{ name: a, match: { udp-destination-port: "PORTS" }, traffic-class: 6 }]
 "#;
 
 /// Whole documents as they are; a text that begins with a digit is one of the scalars.

@@ -4,7 +4,7 @@ use tsn_common::ETHERNET_HEADER_BYTES;
 use tsn_core::TrafficClass;
 
 use super::Inspection;
-use crate::config::{Pod, StreamSelection, TrafficClassSettings, Uplink};
+use crate::config::{Configuration, StreamSelection, TrafficClassSettings, Uplink};
 
 /// A traffic class that has settings or streams.
 pub struct ClassUse<'a> {
@@ -15,7 +15,7 @@ pub struct ClassUse<'a> {
     pub streams: Vec<StreamUse<'a>>,
 }
 
-/// A stream of a pod.
+/// A stream of a pod or a profile.
 pub struct StreamUse<'a> {
     pub place: String,
     pub stream: &'a StreamSelection,
@@ -23,18 +23,23 @@ pub struct StreamUse<'a> {
 
 impl<'a> ClassUse<'a> {
     /// All classes that have settings or streams, lowest first.
-    pub fn all_of(uplink: &'a Uplink, pods: &'a [Pod], names: &[Option<String>; 8]) -> Vec<Self> {
+    pub fn all_of(
+        configuration: &'a Configuration,
+        uplink: &'a Uplink,
+        names: &[Option<String>; 8],
+    ) -> Vec<Self> {
         let streams_of = |class| {
-            let pods = pods.iter().enumerate();
-            pods.flat_map(move |(i, pod)| {
-                let streams = pod.streams.iter().enumerate();
-                streams.map(move |(j, stream)| StreamUse {
-                    place: format!("pods[{i}].streams[{j}]"),
-                    stream,
+            let lists = configuration.stream_lists();
+            lists
+                .flat_map(|list| {
+                    let streams = list.streams.iter().enumerate();
+                    streams.map(move |(index, stream)| StreamUse {
+                        place: format!("{}.streams[{index}]", list.place),
+                        stream,
+                    })
                 })
-            })
-            .filter(move |at| at.stream.traffic_class.resolve(names) == Some(class))
-            .collect::<Vec<_>>()
+                .filter(|at| at.stream.traffic_class.resolve(names) == Some(class))
+                .collect::<Vec<_>>()
         };
         let in_use = |class: TrafficClass| {
             let mut settings = uplink.traffic_classes.iter().enumerate();

@@ -106,7 +106,7 @@ fn inspect(configuration: &Configuration, environment: &Environment, findings: &
         configuration,
         uplink,
         pods: &configuration.pods,
-        classes: ClassUse::all_of(uplink, &configuration.pods, &compiled.names),
+        classes: ClassUse::all_of(configuration, uplink, &compiled.names),
         figures: Figures::of(uplink, &configuration.worker, environment),
         gates: &compiled.gates,
         names: &compiled.names,

@@ -1,4 +1,4 @@
-//! Pods, their streams, and what they want of their classes.
+//! Pods, profiles, their streams, and what they want of their classes.
 
 use tsn_afxdp::DEFAULT_RING_SLOTS;
 use tsn_common::{Rule, RuleFields};
@@ -6,7 +6,7 @@ use tsn_common::{Rule, RuleFields};
 use super::classes::ClassUse;
 use super::windows::windows;
 use super::{Findings, Inspection};
-use crate::config::{LaunchTimeUse, OnSyncLoss, compile_pod};
+use crate::config::{LaunchTimeUse, OnSyncLoss, compile_rules};
 use crate::durations::duration;
 
 /// EtherTypes that a frame has before its own one.
@@ -26,7 +26,7 @@ fn look_at_classes(inspection: &Inspection<'_>, findings: &mut Findings) {
     let settings = &inspection.uplink.traffic_classes;
     for class in &inspection.classes {
         // Pods may also come by the control API; a file without any says nothing about the classes.
-        if class.streams.is_empty() && !inspection.pods.is_empty() {
+        if class.streams.is_empty() && inspection.configuration.stream_lists().next().is_some() {
             findings.note(
                 "class-unused",
                 class.place.clone(),
@@ -111,15 +111,14 @@ fn look_at_launch_times(
 }
 
 fn look_at_matches(inspection: &Inspection<'_>, findings: &mut Findings) {
-    for (index, pod) in inspection.pods.iter().enumerate() {
-        let place = format!("pods[{index}]");
-        let Ok(compiled) = compile_pod(&place, pod, inspection.names) else {
+    for list in inspection.configuration.stream_lists() {
+        let (streams, names) = (list.streams, inspection.names);
+        let Ok(rules) = compile_rules(&list.place, streams, names) else {
             continue;
         };
-        let rules = &compiled.attachment.rules;
         for (index, rule) in rules.iter().enumerate() {
-            let name = &pod.streams[index].name;
-            let place = format!("{place}.streams[{index}].match");
+            let name = &streams[index].name;
+            let place = format!("{}.streams[{index}].match", list.place);
             if let Some(why) = cannot_match(rule) {
                 findings.warn(
                     "match-impossible",
@@ -134,7 +133,7 @@ fn look_at_matches(inspection: &Inspection<'_>, findings: &mut Findings) {
                     format!(
                         "stream {name} never gets a frame: stream {} before it matches all of them, and the first match \
                          wins",
-                        pod.streams[earlier].name
+                        streams[earlier].name
                     ),
                     "put the narrower match first",
                 );

@@ -7,8 +7,8 @@ use tsn_core::{
     TrafficClass,
 };
 
-pub(super) use pod::pod_in;
-pub use pod::{CompiledPod, Treatment, compile_pod};
+pub use pod::{CompiledPod, Treatment, compile_pod, compile_rules};
+pub(super) use pod::{pod_in, profile_in};
 
 use super::names::{check_name, check_uplink_device};
 use super::{

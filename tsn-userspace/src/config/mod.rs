@@ -9,6 +9,7 @@ mod faults;
 mod locate;
 mod names;
 mod pod;
+mod profile;
 mod text;
 mod units;
 mod uplink;
@@ -19,13 +20,14 @@ use serde::{Deserialize, Serialize};
 
 pub use compile::{
     CompiledGates, CompiledPod, CompiledUplink, Treatment, compile_gates, compile_pod,
-    compile_uplink,
+    compile_rules, compile_uplink,
 };
 pub use dpdk::{DpdkSettings, HugepageSize};
 pub use faults::{ConfigurationError, Faults};
 pub use locate::{Position, Positions};
 pub use names::printable;
 pub use pod::{LateAction, LaunchTimeUse, Match, Mode, Pod, PortRange, StreamSelection};
+pub use profile::{Narrowing, Profile};
 pub use text::{FileError, TextError};
 pub use units::{BaseTime, ClassReference, CycleTimeSetting, GateStatesValue, Interval};
 pub use uplink::{GateControlEntry, GateParameters, TrafficClassSettings, Uplink};
@@ -41,6 +43,9 @@ pub struct Configuration {
     /// Pods that are attached from the start; others come and go through the control API.
     #[serde(default)]
     pub pods: Vec<Pod>,
+    /// What pods may have that the CNI plugin attaches.
+    #[serde(default)]
+    pub profiles: Vec<Profile>,
     /// The thread that schedules.
     #[serde(default)]
     pub worker: WorkerSettings,
@@ -172,20 +177,60 @@ impl Configuration {
         compile::gates_in(&gates, &uplink.gate_parameters, &classes.names, faults);
         for (index, pod) in self.pods.iter().enumerate() {
             let place = format!("pods[{index}]");
-            if self.pods[..index]
-                .iter()
-                .any(|other| other.name == pod.name)
-            {
-                faults.add(
-                    format!("{place}.name"),
-                    format!(
-                        "`{}` is taken by an earlier pod; names are unique on a node",
-                        printable(&pod.name)
-                    ),
-                );
-            }
+            let earlier = self.pods[..index].iter().map(|pod| &pod.name);
+            check_unique(&place, &pod.name, "pod", earlier, faults);
             compile::pod_in(&place, pod, &classes.names, faults);
         }
+        for (index, profile) in self.profiles.iter().enumerate() {
+            let place = format!("profiles[{index}]");
+            let earlier = self.profiles[..index].iter().map(|profile| &profile.name);
+            check_unique(&place, &profile.name, "profile", earlier, faults);
+            compile::profile_in(&place, profile, &classes.names, faults);
+        }
+    }
+
+    /// All streams, with what they belong to: the pods' in their order, then the profiles'.
+    pub fn stream_lists(&self) -> impl Iterator<Item = StreamList<'_>> {
+        let pods = self.pods.iter().enumerate().map(|(index, pod)| StreamList {
+            place: format!("pods[{index}]"),
+            owner: &pod.name,
+            streams: &pod.streams,
+        });
+        let profiles = self.profiles.iter().enumerate();
+        pods.chain(profiles.map(|(index, profile)| StreamList {
+            place: format!("profiles[{index}]"),
+            owner: &profile.name,
+            streams: &profile.streams,
+        }))
+    }
+}
+
+/// The streams of a pod or a profile.
+#[derive(Debug, Clone)]
+pub struct StreamList<'a> {
+    /// Path of the pod or profile.
+    pub place: String,
+    /// Its name.
+    pub owner: &'a str,
+    /// Its streams.
+    pub streams: &'a [StreamSelection],
+}
+
+fn check_unique<'a>(
+    place: &str,
+    name: &str,
+    what: &str,
+    mut earlier: impl Iterator<Item = &'a String>,
+    faults: &mut Faults,
+) {
+    if earlier.any(|other| other == name) {
+        faults.add(
+            format!("{place}.name"),
+            format!(
+                "`{}` is taken by an earlier {what}; names are unique on a node",
+                printable(name)
+            ),
+        );
     }
 }
 

@@ -58,7 +58,7 @@ impl Pod {
     }
 }
 
-const fn frame_quota() -> u32 {
+pub(super) const fn frame_quota() -> u32 {
     512
 }
 

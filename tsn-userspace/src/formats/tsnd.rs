@@ -11,14 +11,12 @@ use super::{Converted, FormatError, Loss, gates};
 pub(super) fn read(text: &str) -> Result<Converted<Uplink>, FormatError> {
     let mut configuration = Configuration::from_yaml(text)?;
     let mut losses: Vec<Loss> = configuration
-        .pods
-        .iter()
-        .enumerate()
-        .map(|(index, pod)| {
+        .stream_lists()
+        .map(|list| {
             Loss::new(
-                format!("pods[{index}]"),
-                &pod.name,
-                "pods and their streams are of this node; the other formats describe a port's gates",
+                list.place,
+                list.owner,
+                "pods, profiles and their streams are of this node; the other formats describe a port's gates",
             )
         })
         .collect();

@@ -70,6 +70,7 @@ impl<B: Backend> Node<B> {
         let Configuration {
             uplinks,
             pods: configured_pods,
+            profiles: _,
             worker: settings,
             clock,
             dpdk,

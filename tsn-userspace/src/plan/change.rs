@@ -226,7 +226,7 @@ fn story_of_last_cycle(
     story
 }
 
-/// `tsnctl apply` changes gates and pods of a daemon that runs, and nothing else.
+/// `tsnctl apply` changes gates, pods and profiles of a daemon that runs, and nothing else.
 fn note_of_difference(old: &Configuration, new: &Configuration) -> Option<String> {
     let without_gates = |configuration: &Configuration| {
         let mut uplinks = configuration.uplinks.clone();
@@ -240,7 +240,7 @@ fn note_of_difference(old: &Configuration, new: &Configuration) -> Option<String
         )
     };
     (without_gates(old) != without_gates(new)).then(|| {
-        "the files differ in more than gates and pods: tsnctl apply refuses that, it needs a restart; the old list's windows \
+        "the files differ in more than gates, pods and profiles: tsnctl apply refuses that, it needs a restart; the old list's windows \
          too are drawn with the new file's speed, classes and stall-threshold"
             .to_owned()
     })

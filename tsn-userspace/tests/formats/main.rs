@@ -69,7 +69,13 @@ fn what_only_tsnd_says_is_named_once() {
     let read = plain(Format::Tsnd, &configuration);
     assert_eq!(
         fields(&read),
-        ["pods[0]", "pods[1]", "worker.poll-mode", "clock.holdover"]
+        [
+            "pods[0]",
+            "pods[1]",
+            "profiles[0]",
+            "worker.poll-mode",
+            "clock.holdover"
+        ]
     );
     assert_eq!(read.losses[0].value, "controller");
     let mut own = vec![

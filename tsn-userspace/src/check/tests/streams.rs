@@ -135,6 +135,23 @@ fn streams_that_cannot_work_are_found() {
 }
 
 #[test]
+fn the_streams_of_a_profile_are_looked_at_as_those_of_a_pod() {
+    let profile = "profiles:
+  - name: motion
+    streams:
+      - { name: all, match: {}, traffic-class: rest }
+      - { name: part, match: { pcp: 1 }, traffic-class: rest }
+worker:";
+    finds(
+        Severity::Warning,
+        "stream-shadowed",
+        "name: part",
+        "stream all before it",
+        &[("worker:", profile)],
+    );
+}
+
+#[test]
 fn two_pods_have_two_sockets_and_two_addresses() {
     use Severity::Warning;
     let socket = |name: &str, address: &str| {

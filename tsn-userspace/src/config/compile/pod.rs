@@ -7,7 +7,10 @@ use tsn_core::{LateAction as CoreLateAction, LatePolicy, TrafficClass};
 use tsn_port::{PodAttachment, PodEnd, VethEnd};
 
 use super::super::names::{check_interface, check_name};
-use super::super::{ConfigurationError, Faults, LateAction, LaunchTimeUse, Match, Pod, printable};
+use super::super::{
+    ConfigurationError, Faults, LateAction, LaunchTimeUse, Match, Mode, Pod, Profile,
+    StreamSelection, printable,
+};
 use super::resolve;
 
 /// How frames of one stream are treated.
@@ -45,17 +48,61 @@ pub fn compile_pod(
     Faults::none_in(|faults| pod_in(place, pod, names, faults))
 }
 
+/// The rules of a pod's or a profile's streams, in the same order. `place` is its path in the document, for errors.
+///
+/// # Errors
+///
+/// The first value that cannot be used.
+pub fn compile_rules(
+    place: &str,
+    streams: &[StreamSelection],
+    names: &[Option<String>; 8],
+) -> Result<Vec<Rule>, ConfigurationError> {
+    Faults::none_in(|faults| streams_in(place, streams, names, faults).0)
+}
+
 pub fn pod_in(
     place: &str,
     pod: &Pod,
     names: &[Option<String>; 8],
     faults: &mut Faults,
 ) -> CompiledPod {
-    let name_is_safe = !pod.name.is_empty()
-        && pod.name.len() <= 63
-        && !pod.name.starts_with('.')
-        && pod
-            .name
+    check_owner(place, &pod.name, pod.frame_quota, faults);
+    let end = end_in(place, pod, faults);
+    let (rules, treatments) = streams_in(place, &pod.streams, names, faults);
+    CompiledPod {
+        attachment: PodAttachment {
+            name: pod.name.clone(),
+            end,
+            mode: pod.mode.into(),
+            rules,
+        },
+        treatments,
+        stream_names: pod
+            .streams
+            .iter()
+            .map(|stream| stream.name.clone())
+            .collect(),
+    }
+}
+
+/// Checks a profile against the uplink that its pods will use.
+pub fn profile_in(
+    place: &str,
+    profile: &Profile,
+    names: &[Option<String>; 8],
+    faults: &mut Faults,
+) {
+    check_owner(place, &profile.name, profile.frame_quota, faults);
+    streams_in(place, &profile.streams, names, faults);
+}
+
+/// Checks what pods and profiles have beside their streams.
+fn check_owner(place: &str, name: &str, frame_quota: u32, faults: &mut Faults) {
+    let name_is_safe = !name.is_empty()
+        && name.len() <= 63
+        && !name.starts_with('.')
+        && name
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if !name_is_safe {
@@ -63,33 +110,41 @@ pub fn pod_in(
             format!("{place}.name"),
             format!(
                 "`{}`; 1 to 63 letters, digits, `-`, `_` and `.`, not beginning with `.`",
-                printable(&pod.name)
+                printable(name)
             ),
         );
     }
-    let end = end_in(place, pod, faults);
-    if !(1..=65_536).contains(&pod.frame_quota) {
+    if !(1..=65_536).contains(&frame_quota) {
         faults.add(
             format!("{place}.frame-quota"),
-            format!("{} frames; 1 to 65536", pod.frame_quota),
+            format!("{frame_quota} frames; 1 to 65536"),
         );
     }
-    if !(1..=MAX_RULES).contains(&pod.streams.len()) {
+}
+
+/// Checks the streams of a pod or a profile.
+fn streams_in(
+    place: &str,
+    streams: &[StreamSelection],
+    names: &[Option<String>; 8],
+    faults: &mut Faults,
+) -> (Vec<Rule>, Vec<Treatment>) {
+    if !(1..=MAX_RULES).contains(&streams.len()) {
         faults.add(
             format!("{place}.streams"),
-            format!("there are {}; 1 to {MAX_RULES}", pod.streams.len()),
+            format!("there are {}; 1 to {MAX_RULES}", streams.len()),
         );
     }
-    let mut rules = Vec::with_capacity(pod.streams.len());
-    let mut treatments = Vec::with_capacity(pod.streams.len());
-    for (index, stream) in pod.streams.iter().enumerate() {
+    let mut rules = Vec::with_capacity(streams.len());
+    let mut treatments = Vec::with_capacity(streams.len());
+    for (index, stream) in streams.iter().enumerate() {
         let place = format!("{place}.streams[{index}]");
         check_name(&format!("{place}.name"), &stream.name, faults);
-        if pod.streams[..index].iter().any(|s| s.name == stream.name) {
+        if streams[..index].iter().any(|s| s.name == stream.name) {
             faults.add(
                 format!("{place}.name"),
                 format!(
-                    "`{}` names two streams; names are unique in a pod",
+                    "`{}` names two streams; names are unique in a pod or profile",
                     printable(&stream.name)
                 ),
             );
@@ -119,20 +174,7 @@ pub fn pod_in(
             },
         });
     }
-    CompiledPod {
-        attachment: PodAttachment {
-            name: pod.name.clone(),
-            end,
-            mode: pod.mode.into(),
-            rules,
-        },
-        treatments,
-        stream_names: pod
-            .streams
-            .iter()
-            .map(|stream| stream.name.clone())
-            .collect(),
-    }
+    (rules, treatments)
 }
 
 /// Where the pod's frames come from: one of two.
@@ -158,6 +200,12 @@ fn end_in(place: &str, pod: &Pod, faults: &mut Faults) -> PodEnd {
     }
     if let Some(socket) = &pod.vhost_user {
         socket.find_faults(&format!("{place}.vhost-user"), faults);
+        if pod.mode == Mode::Overlay {
+            faults.add(
+                format!("{place}.mode"),
+                "a pod with `vhost-user` cannot have `overlay`; the kernel has no address of it to route to, use `l2`",
+            );
+        }
     }
     if let Some(interface) = &pod.interface {
         let place = format!("{place}.interface");
