@@ -4,7 +4,7 @@
 //!
 //! A frame's way through them: the pod's socket sets priority and launch time; the stamp program writes a
 //! [`StampHeader`] in front of the frame; the redirect program checks and strips it and leaves a [`Metadata`] record
-//! before the frame; user space reads it as a [`Stamp`].
+//! before the frame; user space takes it from there.
 
 mod classify;
 mod front;
@@ -16,6 +16,6 @@ pub use classify::{
 };
 pub use front::{FRONT_BYTES, Front};
 pub use records::{
-    Beat, LAYOUT, MAX_PODS, MAX_RULES, MAX_WORKERS, Metadata, PodCounter, PodPolicy,
-    STAMP_HEADER_BYTES, Stamp, StampHeader, TimeBase,
+    Beat, LAYOUT, MAX_PODS, MAX_RULES, MAX_WORKERS, METADATA_BYTES, Metadata, PodCounter,
+    PodPolicy, STAMP_HEADER_BYTES, Stamp, StampHeader, TimeBase,
 };

@@ -13,10 +13,13 @@ pub const MAX_WORKERS: u32 = 16;
 
 /// Version of the records in the kernel maps; raised with every change of their layout or meaning, so that a daemon
 /// never adopts what another version left pinned without being able to read it.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// Bytes that the stamp program puts in front of a frame; the host end's MTU must be larger by as much.
 pub const STAMP_HEADER_BYTES: usize = size_of::<StampHeader>();
+
+/// Bytes of a [`Metadata`] record.
+pub const METADATA_BYTES: usize = 16;
 
 /// The clock that a launch time was given in.
 #[repr(u8)]
@@ -153,28 +156,40 @@ pub struct Metadata {
     pub time_base: u8,
     /// `SO_PRIORITY`, capped at 255.
     pub priority: u8,
-    /// Zero.
-    pub reserved: u16,
+    /// Number of the next hop that an overlay pod's frame leaves by; 0 without one.
+    pub next_hop: u16,
 }
 
-const _: () = assert!(size_of::<Metadata>() == 16);
+const _: () = assert!(size_of::<Metadata>() == METADATA_BYTES);
 
 impl Metadata {
     /// Marks a record of this version.
-    pub const MAGIC: u32 = 0x7473_6e01;
+    pub const MAGIC: u32 = 0x7473_6e02;
 
-    /// The record of a frame; `None` if these bytes are none.
+    /// Takes the record out of these bytes; `None` if they are none. Its mark is cleared, since the next frame in the same
+    /// place may come without a record.
     #[inline]
-    pub fn read(bytes: &[u8; 16]) -> Option<Stamp> {
-        let launch_time_ns = u64::from_ne_bytes([
-            bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],
-        ]);
-        let magic = u32::from_ne_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
-        (magic == Self::MAGIC).then_some(Stamp {
-            launch_time_ns,
-            time_base: TimeBase::from_u8(bytes[12]),
+    pub fn take(bytes: &mut [u8; METADATA_BYTES]) -> Option<Self> {
+        let record = Self {
+            launch_time_ns: u64::from_ne_bytes([
+                bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],
+            ]),
+            magic: u32::from_ne_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]),
+            time_base: bytes[12],
             priority: bytes[13],
-        })
+            next_hop: u16::from_ne_bytes([bytes[14], bytes[15]]),
+        };
+        bytes[8..12].fill(0);
+        (record.magic == Self::MAGIC).then_some(record)
+    }
+
+    /// What the sender's socket asked for.
+    pub fn stamp(&self) -> Stamp {
+        Stamp {
+            launch_time_ns: self.launch_time_ns,
+            time_base: TimeBase::from_u8(self.time_base),
+            priority: self.priority,
+        }
     }
 }
 

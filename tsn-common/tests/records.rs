@@ -1,29 +1,35 @@
 //! What crosses the border between kernel and user space, as bytes.
 
-use tsn_common::{FRONT_BYTES, Front, Metadata, STAMP_HEADER_BYTES, Stamp, StampHeader, TimeBase};
+use tsn_common::{
+    FRONT_BYTES, Front, METADATA_BYTES, Metadata, STAMP_HEADER_BYTES, Stamp, StampHeader, TimeBase,
+};
 
 #[test]
-fn metadata_is_read_back_and_strangers_are_refused() {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&1_700_000_000_000_000_000u64.to_ne_bytes());
-    bytes[8..12].copy_from_slice(&Metadata::MAGIC.to_ne_bytes());
-    bytes[12] = 2;
-    bytes[13] = 7;
+fn metadata_is_taken_once_and_strangers_are_refused() {
+    let mut record = [0; METADATA_BYTES];
+    record[..8].copy_from_slice(&1_700_000_000_000_000_000u64.to_ne_bytes());
+    record[8..12].copy_from_slice(&Metadata::MAGIC.to_ne_bytes());
+    record[12] = 2;
+    record[13] = 7;
+    record[14..].copy_from_slice(&0x1234u16.to_ne_bytes());
     let stamp = Stamp {
         launch_time_ns: 1_700_000_000_000_000_000,
         time_base: TimeBase::Tai,
         priority: 7,
     };
-    assert_eq!(Metadata::read(&bytes), Some(stamp));
+    let mut bytes = record;
+    let taken = Metadata::take(&mut bytes).unwrap();
+    assert_eq!((taken.stamp(), taken.next_hop), (stamp, 0x1234));
+    assert_eq!(Metadata::take(&mut bytes), None);
+
+    let mut bytes = record;
     bytes[12] = 3;
-    assert_eq!(
-        Metadata::read(&bytes).map(|stamp| stamp.time_base),
-        Some(TimeBase::None)
-    );
+    let taken = Metadata::take(&mut bytes).unwrap();
+    assert_eq!(taken.stamp().time_base, TimeBase::None);
     for position in 8..12 {
-        let mut strange = bytes;
+        let mut strange = record;
         strange[position] ^= 1;
-        assert_eq!(Metadata::read(&strange), None);
+        assert_eq!(Metadata::take(&mut strange), None);
     }
 }
 

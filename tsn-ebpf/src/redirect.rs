@@ -129,7 +129,7 @@ fn put_metadata(ctx: &XdpContext, stamp: Option<&Stamp>) -> Option<()> {
         magic: Metadata::MAGIC,
         time_base: stamp.map_or(0, |stamp| stamp.time_base as u8),
         priority: stamp.map_or(0, |stamp| stamp.priority),
-        reserved: 0,
+        next_hop: 0,
     };
     // SAFETY: the record lies before the frame's data, as just checked, and the kernel aligns it to four bytes, which
     // is all that an unaligned write needs.

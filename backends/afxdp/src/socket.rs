@@ -12,6 +12,8 @@ use xsk_rs::config::{BindFlags, Interface, LibxdpFlags, QueueSize, SocketConfig}
 use xsk_rs::socket::XdpStatistics;
 use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue};
 
+use tsn_programs::{Ring, ring_offsets};
+
 use crate::SocketError;
 use crate::umem::{AfxdpFrame, Umem, close_on_exec, with_source};
 
@@ -27,10 +29,12 @@ const XDP_MAX_TX_SKB_BUDGET: libc::c_int = 9;
 
 /// A socket bound to queue 0 of a device.
 pub(crate) struct Socket {
-    // Dropped in this order: when the last of the four goes, the socket is closed and the kernel is done with the
-    // memory; only then may `held` free the chunks.
+    // Dropped in this order: when the last of the five goes, the socket is closed and the kernel is done with the
+    // memory; only then may `held` free the chunks. The library's transmit queue sends a frame only from the place in its
+    // chunk where it was received, so its ring is filled here.
+    tx: Ring<libc::xdp_desc>,
     rx: RxQueue,
-    tx: TxQueue,
+    _tx: TxQueue,
     fill: FillQueue,
     completion: CompQueue,
     held: HeldChunks,
@@ -73,7 +77,7 @@ impl Socket {
             .bind_flags(BindFlags::empty())
             .build();
         let start = Instant::now();
-        let (tx, rx, rings) = loop {
+        let (library_tx, rx, rings) = loop {
             // SAFETY: the UMEM is shared, and the required flag (no program is loaded) is set.
             match unsafe { xsk_rs::Socket::new(config, umem.region(), &interface, 0) } {
                 Ok(queues) => break queues,
@@ -97,9 +101,11 @@ impl Socket {
         };
         close_on_exec(rx.fd().as_raw_fd()).map_err(open_error)?;
         raise_transmit_budget(rx.fd().as_raw_fd(), ring_slots);
+        let tx = map_transmit_ring(&rx, ring_slots).map_err(open_error)?;
         let mut socket = Self {
-            rx,
             tx,
+            rx,
+            _tx: library_tx,
             fill,
             completion,
             held: HeldChunks::new(umem),
@@ -144,9 +150,9 @@ impl Socket {
         }
         let descriptor = self.batch[self.batch_next];
         self.batch_next += 1;
-        self.held.remove(self.umem.chunk_of(&descriptor));
+        self.held.remove(self.umem.chunk_of(descriptor.addr()));
         // SAFETY: the kernel gave up the chunk with the descriptor, and we have just given up our note of it.
-        Some(unsafe { AfxdpFrame::received(&self.umem, descriptor) })
+        Some(unsafe { AfxdpFrame::received(&self.umem, &descriptor) })
     }
 
     /// Gives the kernel free chunks to receive into, up to the target and as far as there are any.
@@ -163,10 +169,10 @@ impl Socket {
             let produced = unsafe { self.fill.produce(&descriptors[..taken]) };
             // The ring has at least `fill_target` slots, of which only `filled` are in use: all or nothing fits.
             for descriptor in &descriptors[..produced] {
-                self.held.insert(self.umem.chunk_of(descriptor));
+                self.held.insert(self.umem.chunk_of(descriptor.addr()));
             }
             for descriptor in &descriptors[produced..taken] {
-                self.umem.give_back(self.umem.chunk_of(descriptor));
+                self.umem.give_back(self.umem.chunk_of(descriptor.addr()));
             }
             self.filled += produced;
             if produced < wanted {
@@ -177,21 +183,17 @@ impl Socket {
 
     /// Puts a frame into the transmit ring; gives it back if that is full or the frame lies in other memory.
     pub fn transmit(&mut self, frame: AfxdpFrame) -> Result<(), AfxdpFrame> {
-        if !frame.is_of(&self.umem) {
+        if !frame.is_of(&self.umem) || !self.tx.push(frame.descriptor()) {
             return Err(frame);
         }
-        // SAFETY: the frame owns its chunk, which is of this UMEM, and is ended below if the kernel takes it.
-        if unsafe { self.tx.produce_one(frame.descriptor()) } == 0 {
-            return Err(frame);
-        }
-        self.held.insert(self.umem.chunk_of(frame.descriptor()));
+        self.held.insert(frame.chunk());
         frame.hand_over();
         Ok(())
     }
 
     /// Frames in the transmit ring that the kernel has not taken.
-    pub fn waiting(&mut self) -> u32 {
-        self.slots - self.tx.nb_free_exact()
+    pub fn waiting(&self) -> u32 {
+        self.tx.waiting()
     }
 
     /// Received frames that `receive` has not taken.
@@ -227,7 +229,7 @@ impl Socket {
             // SAFETY: this ring only returns chunks of this socket's UMEM.
             let count = unsafe { self.completion.consume(&mut descriptors) };
             for descriptor in &descriptors[..count] {
-                let chunk = self.umem.chunk_of(descriptor);
+                let chunk = self.umem.chunk_of(descriptor.addr());
                 self.held.remove(chunk);
                 self.umem.give_back(chunk);
             }
@@ -249,6 +251,15 @@ impl AsFd for Socket {
         // SAFETY: the descriptor stays open as long as the queues in `self`.
         unsafe { BorrowedFd::borrow_raw(self.rx.fd().as_raw_fd()) }
     }
+}
+
+/// Maps the ring that the library has made on the socket and leaves unused.
+fn map_transmit_ring(socket: &RxQueue, slots: u32) -> io::Result<Ring<libc::xdp_desc>> {
+    // SAFETY: the descriptor is open as long as the queue.
+    let socket = unsafe { BorrowedFd::borrow_raw(socket.fd().as_raw_fd()) };
+    let offsets = ring_offsets(socket)?;
+    // SAFETY: the socket's transmit ring has so many slots, for descriptors.
+    unsafe { Ring::map(socket, slots, &offsets.tx, libc::XDP_PGOFF_TX_RING) }
 }
 
 /// The operating system's error behind a failed creation.

@@ -5,14 +5,14 @@
 
 use std::fmt;
 use std::io;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
 
 use crossbeam_queue::ArrayQueue;
-use tsn_common::{Metadata, Stamp};
-use tsn_port::Frame;
+use tsn_common::{METADATA_BYTES, Metadata, Stamp};
+use tsn_port::{Frame, NextHopId};
 use xsk_rs::config::{
     BindFlags, FrameSize, Interface, LibxdpFlags, QueueSize, SocketConfig, UmemConfig,
 };
@@ -22,9 +22,6 @@ use crate::SocketError;
 
 /// Bytes from the start of a chunk to the data of a received frame (`XDP_PACKET_HEADROOM`).
 pub(crate) const HEADROOM_BYTES: usize = 256;
-
-const METADATA_BYTES: usize = size_of::<Metadata>();
-const METADATA_MAGIC: std::ops::Range<usize> = 8..12;
 
 /// The registered memory and the list of its free chunks.
 pub(crate) struct Umem {
@@ -120,9 +117,9 @@ impl Umem {
         self.chunk_bytes - HEADROOM_BYTES
     }
 
-    /// The chunk that a descriptor's data lie in.
-    pub fn chunk_of(&self, descriptor: &FrameDesc) -> usize {
-        descriptor.addr() / self.chunk_bytes
+    /// The chunk that an address lies in.
+    pub fn chunk_of(&self, address: usize) -> usize {
+        address / self.chunk_bytes
     }
 
     /// Takes a free chunk; the caller owns it.
@@ -191,8 +188,11 @@ pub(crate) fn close_on_exec(socket: RawFd) -> io::Result<()> {
 /// A frame in a chunk of the shared memory. Owns the chunk, and gives it back when dropped.
 pub struct AfxdpFrame {
     umem: Arc<Umem>,
-    descriptor: FrameDesc,
+    /// From the start of the memory to the frame's first byte.
+    address: usize,
+    length_bytes: usize,
     stamp: Stamp,
+    next_hop: Option<NextHopId>,
     /// False once the chunk has been handed to the kernel.
     owned: bool,
 }
@@ -208,49 +208,53 @@ impl AfxdpFrame {
             length_bytes <= umem.capacity_bytes(),
             "{length_bytes} bytes do not fit a chunk"
         );
-        let mut descriptor = umem.take()?;
-        // SAFETY: the descriptor is of this region, and its chunk has just been taken from the free list, so nobody
-        // else uses it.
-        let mut data = unsafe { umem.region.data_mut(&mut descriptor) };
-        data.cursor().set_pos(length_bytes);
+        let address = umem.take()?.addr();
         Some(Self {
             umem: Arc::clone(umem),
-            descriptor,
+            address,
+            length_bytes,
             stamp: Stamp::NONE,
+            next_hop: None,
             owned: true,
         })
     }
 
-    /// A frame that the kernel has received into a chunk, with the stamp from its metadata.
+    /// A frame that the kernel has received into a chunk, with what its metadata say.
     ///
     /// # Safety
     ///
     /// The descriptor is of `umem`, describes what the kernel has written, and its chunk now belongs to the caller.
-    pub(crate) unsafe fn received(umem: &Arc<Umem>, mut descriptor: FrameDesc) -> Self {
-        descriptor.set_options(0); // they would mean something else in a transmit ring
+    pub(crate) unsafe fn received(umem: &Arc<Umem>, descriptor: &FrameDesc) -> Self {
         let mut frame = Self {
             umem: Arc::clone(umem),
-            descriptor,
+            address: descriptor.addr(),
+            length_bytes: descriptor.lengths().data(),
             stamp: Stamp::NONE,
+            next_hop: None,
             owned: true,
         };
-        frame.stamp = frame.take_stamp();
+        if let Some(metadata) = frame.take_metadata() {
+            frame.stamp = metadata.stamp();
+            frame.next_hop = NonZeroU16::new(metadata.next_hop).map(NextHopId);
+        }
         frame
     }
 
-    /// Reads the metadata record before the data, and clears its mark: the chunk's next frame may come without one.
-    fn take_stamp(&mut self) -> Stamp {
-        if self.descriptor.addr() % self.umem.chunk_bytes < METADATA_BYTES {
-            return Stamp::NONE;
+    /// Takes the metadata record that lies before the data.
+    fn take_metadata(&mut self) -> Option<Metadata> {
+        if self.room_bytes() < METADATA_BYTES {
+            return None;
         }
         // SAFETY: the chunk is ours, and the bytes before the data are inside it (checked above).
-        let metadata = unsafe {
-            let data = self.umem.base.as_ptr().add(self.descriptor.addr());
-            &mut *data.sub(METADATA_BYTES).cast::<[u8; METADATA_BYTES]>()
-        };
-        let stamp = Metadata::read(metadata).unwrap_or(Stamp::NONE);
-        metadata[METADATA_MAGIC].fill(0);
-        stamp
+        Metadata::take(unsafe {
+            let data = self.umem.base.as_ptr().add(self.address);
+            &mut *data.sub(METADATA_BYTES).cast()
+        })
+    }
+
+    /// Bytes of the chunk before the frame.
+    fn room_bytes(&self) -> usize {
+        self.address % self.umem.chunk_bytes
     }
 
     /// Whether the frame lies in this memory, so that its sockets may send it.
@@ -258,8 +262,18 @@ impl AfxdpFrame {
         Arc::ptr_eq(&self.umem, umem)
     }
 
-    pub(crate) fn descriptor(&self) -> &FrameDesc {
-        &self.descriptor
+    /// The chunk that the frame lies in.
+    pub(crate) fn chunk(&self) -> usize {
+        self.umem.chunk_of(self.address)
+    }
+
+    /// What a transmit ring takes.
+    pub(crate) fn descriptor(&self) -> libc::xdp_desc {
+        libc::xdp_desc {
+            addr: self.address as u64,
+            len: self.length_bytes as u32,
+            options: 0,
+        }
     }
 
     /// Ends the frame without freeing its chunk, which the kernel now has.
@@ -270,19 +284,19 @@ impl AfxdpFrame {
 
 impl Frame for AfxdpFrame {
     fn bytes(&self) -> &[u8] {
-        // SAFETY: offset and length are what the kernel (or `new`) gave, inside the chunk, which belongs to this frame
-        // alone; the mapping lives as long as `umem`.
+        // SAFETY: the bytes are inside the chunk, which belongs to this frame alone: address and length are what the kernel
+        // or `new` gave, or `prepend` has checked. The mapping lives as long as `umem`.
         unsafe {
-            let data = self.umem.base.as_ptr().add(self.descriptor.addr());
-            std::slice::from_raw_parts(data, self.descriptor.lengths().data())
+            let data = self.umem.base.as_ptr().add(self.address);
+            std::slice::from_raw_parts(data, self.length_bytes)
         }
     }
 
     fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `bytes`, and `&mut self` excludes every other reference to it.
         unsafe {
-            let data = self.umem.base.as_ptr().add(self.descriptor.addr());
-            std::slice::from_raw_parts_mut(data, self.descriptor.lengths().data())
+            let data = self.umem.base.as_ptr().add(self.address);
+            std::slice::from_raw_parts_mut(data, self.length_bytes)
         }
     }
 
@@ -290,19 +304,24 @@ impl Frame for AfxdpFrame {
         self.stamp
     }
 
-    fn next_hop(&self) -> Option<tsn_port::NextHopId> {
-        None
+    fn next_hop(&self) -> Option<NextHopId> {
+        self.next_hop
     }
 
-    fn prepend(&mut self, _bytes: usize) -> bool {
-        false
+    fn prepend(&mut self, bytes: usize) -> bool {
+        let fits = bytes <= self.room_bytes();
+        if fits {
+            self.address -= bytes;
+            self.length_bytes += bytes;
+        }
+        fits
     }
 }
 
 impl Drop for AfxdpFrame {
     fn drop(&mut self) {
         if self.owned {
-            self.umem.give_back(self.umem.chunk_of(&self.descriptor));
+            self.umem.give_back(self.chunk());
         }
     }
 }
@@ -310,9 +329,10 @@ impl Drop for AfxdpFrame {
 impl fmt::Debug for AfxdpFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AfxdpFrame")
-            .field("chunk", &self.umem.chunk_of(&self.descriptor))
-            .field("length_bytes", &self.descriptor.lengths().data())
+            .field("chunk", &self.chunk())
+            .field("length_bytes", &self.length_bytes)
             .field("stamp", &self.stamp)
+            .field("next_hop", &self.next_hop)
             .finish_non_exhaustive()
     }
 }

@@ -1,12 +1,13 @@
 //! An owned mbuf as a frame.
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::ptr::NonNull;
 
 use dpdk_sys as sys;
 use sys::rte_mbuf;
-use tsn_common::{Front, STAMP_HEADER_BYTES};
-use tsn_port::{Frame, Stamp, checksum};
+use tsn_common::{Front, Metadata, STAMP_HEADER_BYTES};
+use tsn_port::{Frame, NextHopId, Stamp, checksum};
 
 use crate::Mempool;
 
@@ -26,6 +27,7 @@ pub struct DpdkFrame {
     data: NonNull<u8>,
     length_bytes: u32,
     stamp: Stamp,
+    next_hop: Option<NextHopId>,
     /// Whether the device that sends it is to complete its checksum.
     unfinished: bool,
 }
@@ -49,6 +51,7 @@ impl DpdkFrame {
             data,
             length_bytes,
             stamp: Stamp::NONE,
+            next_hop: None,
             unfinished: false,
         }
     }
@@ -98,8 +101,10 @@ impl DpdkFrame {
         self.length_bytes -= u32::from(bytes);
     }
 
-    pub(crate) fn set_stamp(&mut self, stamp: Stamp) {
-        self.stamp = stamp;
+    /// Notes what the kernel program has found out about the frame.
+    pub(crate) fn set_metadata(&mut self, metadata: &Metadata) {
+        self.stamp = metadata.stamp();
+        self.next_hop = NonZeroU16::new(metadata.next_hop).map(NextHopId);
     }
 
     /// Takes the stamp off a frame of a pod that no kernel program has looked at. False if it is a forged one; such a
@@ -173,12 +178,26 @@ impl Frame for DpdkFrame {
         self.stamp
     }
 
-    fn next_hop(&self) -> Option<tsn_port::NextHopId> {
-        None
+    fn next_hop(&self) -> Option<NextHopId> {
+        self.next_hop
     }
 
-    fn prepend(&mut self, _bytes: usize) -> bool {
-        false
+    fn prepend(&mut self, bytes: usize) -> bool {
+        let Ok(bytes) = u16::try_from(bytes) else {
+            return false;
+        };
+        // SAFETY: the mbuf is ours.
+        if bytes > unsafe { sys::shim_mbuf_headroom(self.mbuf.as_ptr()) } {
+            return false;
+        }
+        self.complete();
+        // SAFETY: the mbuf is ours, and has so much room before its data (checked above).
+        unsafe {
+            sys::shim_mbuf_prepend(self.mbuf.as_ptr(), bytes);
+            self.data = self.data.sub(usize::from(bytes));
+        }
+        self.length_bytes += u32::from(bytes);
+        true
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod checks;
 mod payload;
+mod prepend;
 mod traffic;
 
 use std::time::Duration;
@@ -53,7 +54,7 @@ type Check<B> = fn(&mut B);
 ///
 /// When a port breaks a promise, with the name of the check in the message.
 pub fn run<B: TestBed>(bed: &mut B) {
-    let checks: [(&str, Check<B>); 9] = [
+    let checks: [(&str, Check<B>); 10] = [
         (
             "every size arrives byte-exact",
             checks::every_size_arrives_byte_exact,
@@ -74,6 +75,10 @@ pub fn run<B: TestBed>(bed: &mut B) {
         (
             "a received frame is transmitted without another buffer",
             checks::forwarding_needs_no_buffer,
+        ),
+        (
+            "there is room in front of every frame",
+            prepend::there_is_room_in_front,
         ),
         ("dropping a frame frees its buffer", checks::dropping_frees),
         ("the levels tell what waits", checks::levels_tell_what_waits),

@@ -42,6 +42,9 @@ pub use overlay::{NextHopId, Overlay, PodMode, Route, Tunnel};
 
 pub use tsn_common::{Stamp, TimeBase};
 
+/// Room in front of every frame: for the headers of a tunnel (Ethernet, one VLAN tag, IPv6, UDP, VXLAN), in bytes.
+pub const PREPEND_BYTES: usize = 14 + 4 + 40 + 8 + 8;
+
 /// A frame whose buffer the holder owns. Dropping it gives the buffer back to where it came from.
 ///
 /// The bytes begin with the Ethernet destination address and end before the frame check sequence.
@@ -62,8 +65,10 @@ pub trait Frame: Send {
     /// The next hop that the kernel program has found for a frame of an overlay pod ([`Backend::set_overlay`]).
     fn next_hop(&self) -> Option<NextHopId>;
 
-    /// Puts so many bytes of unspecified content in front of the frame, without moving the others. `false` where there
-    /// is no room for them; the frame is unchanged then.
+    /// Puts so many bytes of unspecified content in front of the frame, without moving the others; what was left to a
+    /// device is [completed](Self::complete), since it would no longer be where the device looks for it. `false` where
+    /// there is no room; the frame is unchanged then. A frame that was received or allocated has room for
+    /// [`PREPEND_BYTES`], and may grow beyond [`Capabilities::max_frame_bytes`] by it.
     #[must_use]
     fn prepend(&mut self, bytes: usize) -> bool;
 }

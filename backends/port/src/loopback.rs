@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::ops::Range;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,9 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_queue::ArrayQueue;
 use tsn_common::Stamp;
 
-use crate::{Capabilities, Frame, MacAddress, NextHopId, Port, PortCounters, PortLevels};
+use crate::{Capabilities, Frame, MacAddress, NextHopId, PREPEND_BYTES, Port};
+use crate::{PortCounters, PortLevels};
 
-/// Bytes of every buffer, and so of the longest frame.
+/// The longest frame, in bytes; beside it every buffer has room for [`PREPEND_BYTES`].
 pub const BUFFER_BYTES: usize = 2048;
 
 /// Buffers of a pair for each slot of its rings: two transmit rings, two receive rings, and as many to hold.
@@ -28,7 +30,7 @@ pub fn pair(slots: usize) -> (LoopbackPort, LoopbackPort) {
     });
     while pool
         .free
-        .push(vec![0; BUFFER_BYTES].into_boxed_slice())
+        .push(vec![0; PREPEND_BYTES + BUFFER_BYTES].into_boxed_slice())
         .is_ok()
     {}
     let to_first = Arc::new(Ring::new(slots));
@@ -57,8 +59,9 @@ fn allocate(pool: &Arc<Pool>, length: usize, stamp: Stamp) -> Option<LoopbackFra
     let buffer = pool.free.pop()?;
     Some(LoopbackFrame {
         buffer,
-        length,
+        bytes: PREPEND_BYTES..PREPEND_BYTES + length,
         stamp,
+        next_hop: None,
         pool: Arc::clone(pool),
     })
 }
@@ -83,27 +86,37 @@ impl Ring {
 #[derive(Debug)]
 pub struct LoopbackFrame {
     buffer: Box<[u8]>,
-    length: usize,
+    /// Where in the buffer the frame lies.
+    bytes: Range<usize>,
     stamp: Stamp,
+    next_hop: Option<NextHopId>,
     pool: Arc<Pool>,
 }
 
 impl LoopbackFrame {
-    /// The same bytes and stamp in another buffer of the pool; `None` without a free one.
+    /// The same bytes, stamp and next hop in another buffer of the pool; `None` without a free one, or if the frame is
+    /// longer than [`BUFFER_BYTES`].
     pub fn duplicate(&self) -> Option<Self> {
-        let mut copy = allocate(&self.pool, self.length, self.stamp)?;
+        let mut copy = allocate(&self.pool, self.bytes.len(), self.stamp)?;
         copy.bytes_mut().copy_from_slice(self.bytes());
+        copy.next_hop = self.next_hop;
         Some(copy)
+    }
+
+    /// The same frame, with this next hop found for it.
+    pub fn with_next_hop(mut self, next_hop: NextHopId) -> Self {
+        self.next_hop = Some(next_hop);
+        self
     }
 }
 
 impl Frame for LoopbackFrame {
     fn bytes(&self) -> &[u8] {
-        &self.buffer[..self.length]
+        &self.buffer[self.bytes.clone()]
     }
 
     fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.buffer[..self.length]
+        &mut self.buffer[self.bytes.clone()]
     }
 
     fn stamp(&self) -> Stamp {
@@ -111,11 +124,13 @@ impl Frame for LoopbackFrame {
     }
 
     fn next_hop(&self) -> Option<NextHopId> {
-        None
+        self.next_hop
     }
 
-    fn prepend(&mut self, _bytes: usize) -> bool {
-        false
+    fn prepend(&mut self, bytes: usize) -> bool {
+        let start = self.bytes.start.checked_sub(bytes);
+        self.bytes.start = start.unwrap_or(self.bytes.start);
+        start.is_some()
     }
 }
 
@@ -155,7 +170,7 @@ impl LoopbackPort {
     }
 
     /// A frame of the pair's pool with a copy of `bytes`, to be transmitted on either port; the other receives it
-    /// with its stamp. `None` without a free buffer, or if `bytes` is longer than [`BUFFER_BYTES`].
+    /// with its stamp and next hop. `None` without a free buffer, or if `bytes` is longer than [`BUFFER_BYTES`].
     pub fn frame(&self, bytes: &[u8], stamp: Stamp) -> Option<LoopbackFrame> {
         let mut frame = allocate(&self.pool, bytes.len(), stamp)?;
         frame.bytes_mut().copy_from_slice(bytes);
@@ -174,7 +189,7 @@ impl Port for LoopbackPort {
 
     fn receive(&mut self) -> Option<LoopbackFrame> {
         while let Some(frame) = self.receive.frames.pop() {
-            if frame.length >= SHORTEST_FRAME_BYTES {
+            if frame.bytes.len() >= SHORTEST_FRAME_BYTES {
                 self.counters.received += 1;
                 return Some(frame);
             }

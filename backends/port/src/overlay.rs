@@ -50,6 +50,8 @@ pub struct Tunnel {
     pub local: IpAddr,
     /// UDP destination port.
     pub port: u16,
+    /// VLAN that they arrive in, 1 to 4094; `None`: without a tag.
+    pub vlan_id: Option<u16>,
     /// VXLAN network identifier, 24 bits.
     pub vni: u32,
     /// Ethernet address of the tunnel's device, which the frames inside are sent to.

@@ -37,6 +37,7 @@ mod pod;
 mod slots;
 mod uplink;
 mod veth_pods;
+mod xsk_ring;
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
@@ -58,6 +59,7 @@ pub use ethtool::{Channels, Coalescing, Ethtool};
 pub use inspect::{Pinned, PinnedProgram, program_name};
 pub use netns::within as within_netns;
 pub use veth_pods::VethPods;
+pub use xsk_ring::{Ring, ring_offsets};
 
 /// Names of the [`PodCounter`]s, in their order.
 pub const COUNTER_NAMES: [&str; PodCounter::COUNT as usize] = [

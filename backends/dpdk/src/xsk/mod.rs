@@ -7,13 +7,12 @@
 
 mod error;
 mod held;
-mod ring;
 mod socket;
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
-use tsn_common::{Metadata, Stamp};
+use tsn_common::{METADATA_BYTES, Metadata};
 use tsn_port::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels};
 use tsn_programs::{AttachedPod, Device};
 
@@ -37,8 +36,6 @@ const DATA_SHIFT: u32 = libc::XSK_UNALIGNED_BUF_OFFSET_SHIFT as u32;
 const BUFFER_MASK: u64 = libc::XSK_UNALIGNED_BUF_ADDR_MASK;
 /// An Ethernet header.
 const SHORTEST_FRAME_BYTES: usize = 14;
-const METADATA_BYTES: usize = size_of::<Metadata>();
-const METADATA_MAGIC: std::ops::Range<usize> = 8..12;
 
 /// The device that a port is opened on.
 struct End<'a> {
@@ -143,7 +140,7 @@ impl XskPort {
         }
     }
 
-    /// The frame in a buffer that the kernel gives back, with the stamp that lies in front of it.
+    /// The frame in a buffer that the kernel gives back, with what the kernel program has left in front of it.
     fn take_back(&mut self, address: u64, length_bytes: u16) -> Option<DpdkFrame> {
         let Some(mbuf) = self.held.take(address & BUFFER_MASK) else {
             debug_assert!(
@@ -153,17 +150,19 @@ impl XskPort {
             return None;
         };
         let data_offset = (address >> DATA_SHIFT) as u16;
-        let mut stamp = Stamp::NONE;
+        let mut metadata = None;
         if length_bytes > 0 && usize::from(data_offset) >= METADATA_BYTES {
             // SAFETY: so many bytes of the buffer lie before the data (checked above), and the mbuf is ours again.
-            stamp = take_stamp(unsafe {
+            metadata = Metadata::take(unsafe {
                 let data = self.pool.buffer_of(mbuf).add(usize::from(data_offset));
                 data.sub(METADATA_BYTES).cast().as_mut()
             });
         }
         // SAFETY: the mbuf is of this pool and ours; the kernel's offset and length are within the buffer that it had.
         let mut frame = unsafe { DpdkFrame::place(mbuf, &self.pool, data_offset, length_bytes) };
-        frame.set_stamp(stamp);
+        if let Some(metadata) = metadata {
+            frame.set_metadata(&metadata);
+        }
         Some(frame)
     }
 }
@@ -207,7 +206,7 @@ impl Port for XskPort {
 
     /// Without frames to transmit this makes no system call, and only frees what has left.
     fn wake(&mut self) -> Result<(), XskWakeError> {
-        let mut waiting = self.socket.tx.len();
+        let mut waiting = self.socket.tx.waiting();
         while waiting > 0 {
             let result = self.socket.kick();
             self.counters.wakes += 1;
@@ -221,7 +220,7 @@ impl Port for XskPort {
                     _ => return Err(XskWakeError::new(&self.device, error)),
                 }
             }
-            let left = self.socket.tx.len();
+            let left = self.socket.tx.waiting();
             if left >= waiting {
                 return Ok(()); // The device takes no more just now; the next call goes on.
             }
@@ -254,9 +253,9 @@ impl Port for XskPort {
 
     fn levels(&mut self) -> PortLevels {
         PortLevels {
-            transmit_used: self.socket.tx.len(),
+            transmit_used: self.socket.tx.waiting(),
             transmit_slots: RING_SLOTS,
-            receive_waiting: self.socket.rx.len(),
+            receive_waiting: self.socket.rx.waiting(),
             receive_slots: self.receive_slots,
             free_buffers: self.pool.free_frames(),
             buffers: self.pool.frames(),
@@ -281,13 +280,6 @@ impl Port for XskPort {
     fn station(&self) -> Option<MacAddress> {
         self.station
     }
-}
-
-/// Reads the record and clears its mark: the buffer's next frame may come without one.
-fn take_stamp(metadata: &mut [u8; METADATA_BYTES]) -> Stamp {
-    let stamp = Metadata::read(metadata).unwrap_or(Stamp::NONE);
-    metadata[METADATA_MAGIC].fill(0);
-    stamp
 }
 
 impl AsFd for XskPort {

@@ -7,7 +7,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use super::ring::Ring;
+use tsn_programs::{Ring, ring_offsets};
+
 use crate::Mempool;
 
 /// For how long a device may be busy after another socket on it was closed. The kernel takes about 25 ms.
@@ -116,8 +117,8 @@ impl Socket {
         if let Err(error) = set_option(&fd, XDP_MAX_TX_SKB_BUDGET, &slots) {
             tracing::debug!(%error, "the kernel sends at most 32 frames a call");
         }
-        let offsets = ring_offsets(&fd)?;
         let borrowed = fd.as_fd();
+        let offsets = ring_offsets(borrowed)?;
         // SAFETY: these rings were just made with so many slots; fill and completion ring hold addresses, the others
         // descriptors.
         let (rx, tx, fill, completion) = unsafe {
@@ -204,14 +205,6 @@ fn bind(fd: &OwnedFd, ifindex: u32) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
-}
-
-fn ring_offsets(fd: &OwnedFd) -> io::Result<libc::xdp_mmap_offsets> {
-    // SAFETY: a record of plain numbers, for which 0 is a value.
-    let mut offsets: libc::xdp_mmap_offsets = unsafe { std::mem::zeroed() };
-    // SAFETY: as above.
-    unsafe { get_option(fd, libc::XDP_MMAP_OFFSETS, &mut offsets)? };
-    Ok(offsets)
 }
 
 fn set_option<T>(fd: &OwnedFd, option: libc::c_int, value: &T) -> io::Result<()> {

@@ -106,6 +106,16 @@ void shim_mbuf_strip(struct rte_mbuf *mbuf, uint16_t bytes)
 	rte_pktmbuf_adj(mbuf, bytes);
 }
 
+uint16_t shim_mbuf_headroom(const struct rte_mbuf *mbuf)
+{
+	return rte_pktmbuf_headroom(mbuf);
+}
+
+void shim_mbuf_prepend(struct rte_mbuf *mbuf, uint16_t bytes)
+{
+	rte_pktmbuf_prepend(mbuf, bytes);
+}
+
 void shim_mbuf_pad(struct rte_mbuf *mbuf, uint16_t length)
 {
 	char *tail;

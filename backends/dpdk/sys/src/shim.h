@@ -89,6 +89,12 @@ void shim_mbuf_launch_at(struct rte_mbuf *mbuf, int field_offset, uint64_t flag,
 /* Takes bytes off the front; the segment has at least so many. */
 void shim_mbuf_strip(struct rte_mbuf *mbuf, uint16_t bytes);
 
+/* Bytes of the buffer before the data. */
+uint16_t shim_mbuf_headroom(const struct rte_mbuf *mbuf);
+
+/* Puts bytes on the front; the buffer has at least so many before the data. */
+void shim_mbuf_prepend(struct rte_mbuf *mbuf, uint16_t bytes);
+
 /* Adds zeros to the end of a shorter frame, as far as its (only) segment has room. */
 void shim_mbuf_pad(struct rte_mbuf *mbuf, uint16_t length);
 

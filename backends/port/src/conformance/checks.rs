@@ -8,7 +8,7 @@ use crate::{Frame, Port};
 /// Frames on the way at the same time where losses would prove nothing; every medium holds that many.
 const BURST_FRAMES: usize = 32;
 
-fn longest_frame_bytes<B: TestBed>(bed: &mut B) -> usize {
+pub(super) fn longest_frame_bytes<B: TestBed>(bed: &mut B) -> usize {
     let (sender, receiver) = bed.ports();
     let longest = sender
         .capabilities()
@@ -181,7 +181,7 @@ pub fn forwarding_needs_no_buffer<B: TestBed>(bed: &mut B) {
 }
 
 /// The next of our frames.
-fn receive_one<B: TestBed>(traffic: &mut Traffic<'_, B>) -> <B::Port as Port>::Frame {
+pub(super) fn receive_one<B: TestBed>(traffic: &mut Traffic<'_, B>) -> <B::Port as Port>::Frame {
     let before = traffic.arrived;
     let start = std::time::Instant::now();
     loop {

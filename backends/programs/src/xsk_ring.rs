@@ -1,4 +1,5 @@
-//! One ring of an AF_XDP socket, mapped into this process.
+//! One ring of an AF_XDP socket, mapped into this process: what libraries for such sockets have no way to say (another
+//! memory, another place in a buffer) can be said by its own descriptors.
 //!
 //! See <https://docs.kernel.org/networking/af_xdp.html>, "Rings". One side writes descriptors and advances `producer`,
 //! the other reads them and advances `consumer`; this process is one of the two, the kernel the other.
@@ -10,7 +11,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A ring of `T`, which is what the kernel has in it: an address or a descriptor.
-pub(super) struct Ring<T> {
+pub struct Ring<T> {
     mapping: NonNull<libc::c_void>,
     mapping_bytes: usize,
     producer: NonNull<AtomicU32>,
@@ -28,8 +29,12 @@ pub(super) struct Ring<T> {
 unsafe impl<T: Send> Send for Ring<T> {}
 
 impl<T: Copy> Ring<T> {
-    /// Maps a ring of `count` (a power of two) slots that has been made on `socket`. `offsets` and `page_offset` are the
-    /// kernel's, for this ring.
+    /// Maps a ring of `count` (a power of two) slots that has been made on `socket` and not been used yet. `offsets`
+    /// ([`ring_offsets`]) and `page_offset` are the kernel's, for this ring.
+    ///
+    /// # Errors
+    ///
+    /// When the socket has no such ring, or there is no memory.
     ///
     /// # Safety
     ///
@@ -109,8 +114,8 @@ impl<T: Copy> Ring<T> {
         Some(value)
     }
 
-    /// What is in it.
-    pub fn len(&self) -> u32 {
+    /// How many are in it.
+    pub fn waiting(&self) -> u32 {
         load(self.producer).wrapping_sub(load(self.consumer))
     }
 }
@@ -120,6 +125,31 @@ impl<T> Drop for Ring<T> {
         // SAFETY: the mapping was made by `map`, and nothing refers to it any more. It cannot fail then.
         unsafe { libc::munmap(self.mapping.as_ptr(), self.mapping_bytes) };
     }
+}
+
+/// Where the kernel has laid out the rings of an AF_XDP socket.
+///
+/// # Errors
+///
+/// When it is no such socket.
+pub fn ring_offsets(socket: BorrowedFd<'_>) -> io::Result<libc::xdp_mmap_offsets> {
+    // SAFETY: a record of plain numbers, for which 0 is a value.
+    let mut offsets: libc::xdp_mmap_offsets = unsafe { std::mem::zeroed() };
+    let mut length = size_of_val(&offsets) as libc::socklen_t;
+    // SAFETY: passes a pointer to a live record and its size, which the kernel does not exceed.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_XDP,
+            libc::XDP_MMAP_OFFSETS,
+            (&raw mut offsets).cast(),
+            &raw mut length,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(offsets)
 }
 
 fn load(index: NonNull<AtomicU32>) -> u32 {
