@@ -10,6 +10,7 @@
 //! | [`metrics`] | what Prometheus reads |
 //! | [`capture`] | frames as they left, from the worker to a pcapng file |
 //! | [`clock`] | CLOCK_TAI, and whether it is synchronised |
+//! | [`cni_install`] | the plugin's place among a node's other CNI plugins |
 //! | [`device`] | link events |
 //! | [`durations`] | durations as people read them |
 //! | [`formats`] | schedules in and out of YANG, taprio and tsnkit |
@@ -22,6 +23,7 @@
 pub mod capture;
 pub mod check;
 pub mod clock;
+pub mod cni_install;
 pub mod config;
 pub mod control;
 pub mod device;

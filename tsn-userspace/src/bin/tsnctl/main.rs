@@ -3,6 +3,7 @@
 mod apply;
 mod capture;
 mod check;
+mod cni;
 mod convert;
 mod doctor;
 mod drops;
@@ -104,6 +105,9 @@ enum Command {
     ///
     /// Exit status: 0 all is fine or worth a note, 3 warnings, 1 errors.
     Doctor(doctor::Options),
+    /// Puts the CNI plugin in its place on a node, or takes it away. See docs/kubernetes.md.
+    #[command(subcommand)]
+    Cni(cni::Command),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -129,6 +133,7 @@ async fn run(Arguments { context, command }: Arguments) -> Result<ExitCode> {
         Command::Watch(options) => watch::run(options, &context).await?,
         Command::Capture(options) => capture::run(options, &context).await?,
         Command::Doctor(options) => return doctor::run(options, &context).await,
+        Command::Cni(command) => return cni::run(command, &context).await,
     }
     Ok(ExitCode::SUCCESS)
 }

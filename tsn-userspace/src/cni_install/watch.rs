@@ -1,0 +1,150 @@
+//! Keeps the plugin's entry where it is while network add-ons rewrite their files.
+
+use std::convert::Infallible;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use tokio::io::unix::AsyncFd;
+use tokio::time::{sleep, timeout};
+
+use super::{InstallError, Installation};
+
+/// How often it is looked at all the same: links lead to directories that are not watched.
+const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+/// How often, while there is no directory to be watched.
+const WAIT_FOR_DIRECTORY: Duration = Duration::from_secs(1);
+/// Left to a writer to finish what it has begun.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// Puts binary and entry in their places, and again whenever somebody else rewrites them. Waits while there is no list;
+/// tells what it does and what it waits for, each time once.
+///
+/// # Errors
+///
+/// When the directory cannot be watched.
+pub async fn watch(
+    installation: &Installation,
+    mut tell: impl FnMut(&str),
+) -> Result<Infallible, InstallError> {
+    let mut fights = Fights::default();
+    let mut told = String::new();
+    loop {
+        // Before the look: what changes after it is an event.
+        let events = events(&installation.configuration_directory)?;
+        let looked = match installation.install().await {
+            Ok(change) if change.is_none() => {
+                Ok(format!("in its place in {}", change.path.display()))
+            }
+            Ok(change) => {
+                tell(&format!("added to {}", change.path.display()));
+                let pause = fights.repaired(Instant::now());
+                if !pause.is_zero() {
+                    tell(&format!(
+                        "something else takes it out of {} again and again; that file is left alone for {pause:?}",
+                        change.path.display()
+                    ));
+                    sleep(pause).await;
+                }
+                continue;
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let (Ok(state) | Err(state)) = looked;
+        if state != told {
+            tell(&state);
+            told = state;
+        }
+        match events {
+            // The end of the time is as good as an event.
+            Some(events) => {
+                let _ = timeout(LOOK_INTERVAL, events.readable()).await;
+                sleep(SETTLE).await;
+            }
+            None => sleep(WAIT_FOR_DIRECTORY).await,
+        }
+    }
+}
+
+/// Becomes readable when a file of the directory has another content, name or place; `None` without a directory.
+fn events(directory: &Path) -> Result<Option<AsyncFd<OwnedFd>>, InstallError> {
+    let failed = |source| InstallError::Watch {
+        path: directory.to_owned(),
+        source,
+    };
+    let open = || {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        inotify.add_watch(
+            directory,
+            AddWatchFlags::IN_CLOSE_WRITE
+                | AddWatchFlags::IN_MOVE
+                | AddWatchFlags::IN_DELETE
+                | AddWatchFlags::IN_DELETE_SELF
+                | AddWatchFlags::IN_MOVE_SELF,
+        )?;
+        Ok(inotify)
+    };
+    match open() {
+        // SAFETY: the descriptor is open, owned by the `OwnedFd`, and always the same one until that is dropped, which
+        // is with the `AsyncFd`.
+        Ok(inotify) => unsafe { AsyncFd::register(OwnedFd::from(inotify)) }
+            .map(Some)
+            .map_err(|error| failed(error.into())),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(failed(errno.into())),
+    }
+}
+
+/// Bounds a fight with somebody who takes the entry out each time: first at once, then ever more rarely.
+#[derive(Debug, Default)]
+struct Fights {
+    repairs: u32,
+    last: Option<Instant>,
+}
+
+/// Repairs at once, as an add-on's restart may need some.
+const AT_ONCE: u32 = 5;
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// After so long without a repair it is no fight.
+const PEACE: Duration = Duration::from_secs(600);
+
+impl Fights {
+    /// Notes a repair, and says how long the file is to be left alone after it.
+    fn repaired(&mut self, now: Instant) -> Duration {
+        if self.last.is_none_or(|last| now - last > PEACE) {
+            self.repairs = 0;
+        }
+        self.repairs += 1;
+        self.last = Some(now);
+        match self.repairs.checked_sub(AT_ONCE + 1) {
+            None => Duration::ZERO,
+            Some(more) => Duration::from_secs(1 << more.min(16)).min(LONGEST_PAUSE),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fight_is_fought_ever_more_rarely_and_ends_in_peace() {
+        let mut fights = Fights::default();
+        let mut now = Instant::now();
+        for _ in 0..AT_ONCE {
+            assert_eq!(fights.repaired(now), Duration::ZERO);
+        }
+        let mut longest = Duration::ZERO;
+        for _ in 0..100 {
+            let pause = fights.repaired(now);
+            assert!(pause >= longest && !pause.is_zero(), "{pause:?}");
+            longest = pause;
+            now += pause;
+        }
+        assert_eq!(longest, LONGEST_PAUSE);
+        now += PEACE + Duration::from_secs(1);
+        assert_eq!(fights.repaired(now), Duration::ZERO);
+    }
+}
