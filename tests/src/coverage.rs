@@ -90,6 +90,7 @@ pub const IN_PROCESS: &[&str] = &[
     // Only told when the daemon ends, so nobody can scrape it from a daemon.
     "tsnd_class_dropped_frames_total{cause=\"flushed\"}",
     "tsnd_class_transmission_overruns_total",
+    "tsnd_pod_info",
     // A race between a change of rules and frames on their way.
     "tsnd_pod_dropped_frames_total{cause=\"unmatched\"}",
     // An AF_XDP port keeps no more buffers ready than its receive ring has slots.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tsn_cni::record::Record;
 use tsn_core::{ClassCounters, DropCause};
 
 use crate::clock::ClockStatus;
@@ -48,6 +49,8 @@ pub struct Status {
     pub clock_steps: u64,
     /// Number of attached pods.
     pub pods: usize,
+    /// Number of pods that the CNI plugin wants attached, whether they are or wait.
+    pub cni_pods: usize,
 }
 
 /// The device that frames leave by.
@@ -154,6 +157,9 @@ pub struct ClassStatus {
 pub struct PodStatus {
     /// As configured.
     pub pod: Pod,
+    /// What the CNI plugin tells of it; absent for a pod that it did not attach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachment: Option<Attachment>,
     /// Whether its frames are steered into the daemon.
     pub attached: bool,
     /// Why not; the daemon tries again every second.
@@ -180,6 +186,52 @@ pub struct PodStatus {
     pub kernel: BTreeMap<String, u64>,
     /// Its streams.
     pub streams: Vec<StreamStatus>,
+}
+
+/// What the CNI plugin tells of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Attachment {
+    /// Name of the CNI network.
+    pub network: String,
+    /// Container ID, as the runtime gives it.
+    pub container_id: String,
+    /// Interface inside the pod.
+    pub interface: String,
+    /// The profile that was chosen for it.
+    pub profile: String,
+    /// The Kubernetes pod, where the runtime names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<KubernetesPod>,
+}
+
+/// A pod as Kubernetes names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct KubernetesPod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID; empty where the runtime does not tell.
+    pub uid: String,
+}
+
+impl Attachment {
+    /// From its record.
+    pub fn of(record: &Record) -> Self {
+        Self {
+            network: record.network.clone(),
+            container_id: record.container_id.clone(),
+            interface: record.interface.clone(),
+            profile: record.request.profile.clone(),
+            kubernetes: record.pod.as_ref().map(|pod| KubernetesPod {
+                namespace: pod.namespace.clone(),
+                name: pod.name.clone(),
+                uid: pod.uid.clone(),
+            }),
+        }
+    }
 }
 
 /// One stream of a pod.
@@ -227,11 +279,11 @@ pub struct Applied {
     pub config_change_time_ns: Option<u64>,
     /// Pods that were attached.
     pub pods_added: Vec<String>,
-    /// Pods that were attached anew because their settings changed.
+    /// Pods that were attached anew because their settings or their profile changed.
     pub pods_changed: Vec<String>,
     /// Pods that cannot be attached now; the daemon tries again every second, and `GET /v1/pods` tells why.
     pub pods_waiting: Vec<String>,
-    /// Pods that the daemon serves and the file does not name; they stay.
+    /// Pods that were added at run time and that the file does not name; they stay.
     pub pods_kept: Vec<String>,
 }
 
@@ -325,6 +377,7 @@ impl PodStatus {
                 worst_last_minute_ns,
             });
         Self {
+            attachment: None,
             attached: snapshot.is_some(),
             waits_for,
             received: counters.port.received,

@@ -16,6 +16,7 @@ use schemars::schema_for;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
+use tsn_cni::record::{self, Key};
 use tsn_port::Backend;
 
 use super::api::{ApiError, Applied, PodStatus, Stalls, Status};
@@ -38,6 +39,10 @@ pub fn router<B: Backend + 'static>(node: Shared<B>) -> Router {
         .route("/v1/status", get(status::<B>))
         .route("/v1/pods", get(pods::<B>).post(add_pod::<B>))
         .route("/v1/pods/{name}", get(pod::<B>).delete(remove_pod::<B>))
+        .route(
+            "/v1/attachments/{network}/{container-id}/{interface}",
+            get(attachment::<B>).put(attach::<B>).delete(detach::<B>),
+        )
         .route("/v1/gates", get(gates::<B>).put(change_gates::<B>))
         .route("/v1/configuration", put(apply::<B>))
         .route("/v1/stalls", get(stalls::<B>))
@@ -80,16 +85,17 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 impl IntoResponse for NodeError {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Invalid(_) | Self::Record(record::Error::Key(_)) => StatusCode::BAD_REQUEST,
             Self::PodExists(_)
+            | Self::PodOfRecord(_)
             | Self::NeedsRestart(_)
             | Self::Worker(_)
             | Self::Buffers { .. }
             | Self::CaptureRuns => StatusCode::CONFLICT,
-            Self::NoPod(_) => StatusCode::NOT_FOUND,
+            Self::NoPod(_) | Self::NoRecord { .. } => StatusCode::NOT_FOUND,
             Self::WorkerSilent | Self::UplinkGone(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Backend(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::State(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Backend(_) | Self::NamespaceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::State(_) | Self::Record(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         tracing::info!(status = status.as_u16(), error = %self, "request refused");
         (
@@ -170,6 +176,54 @@ async fn remove_pod<B: Backend + 'static>(
     .await
 }
 
+/// The path of an attachment.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct RecordKey {
+    network: String,
+    container_id: String,
+    interface: String,
+}
+
+impl From<RecordKey> for Key {
+    fn from(key: RecordKey) -> Self {
+        Self {
+            network: key.network,
+            container_id: key.container_id,
+            interface: key.interface,
+        }
+    }
+}
+
+async fn attachment<B: Backend>(
+    State(node): State<Shared<B>>,
+    UrlPath(key): UrlPath<RecordKey>,
+) -> Result<Json<PodStatus>, NodeError> {
+    node.lock().await.recorded(&key.into()).await.map(Json)
+}
+
+async fn attach<B: Backend + 'static>(
+    State(node): State<Shared<B>>,
+    UrlPath(key): UrlPath<RecordKey>,
+) -> Response {
+    to_the_end(async move {
+        let mut node = node.lock().await;
+        node.attach_recorded(&key.into()).await.map(Json)
+    })
+    .await
+}
+
+async fn detach<B: Backend + 'static>(
+    State(node): State<Shared<B>>,
+    UrlPath(key): UrlPath<RecordKey>,
+) -> Response {
+    to_the_end(async move {
+        node.lock().await.detach_recorded(&key.into()).await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
+}
+
 async fn gates<B: Backend>(State(node): State<Shared<B>>) -> Json<GateParameters> {
     Json(node.lock().await.gates().clone())
 }
@@ -235,6 +289,9 @@ async fn schema() -> Response {
         "POST /v1/pods": { "request": schema_for!(Pod), "response": schema_for!(PodStatus) },
         "GET /v1/pods/{name}": { "response": schema_for!(PodStatus) },
         "DELETE /v1/pods/{name}": {},
+        "PUT /v1/attachments/{network}/{container-id}/{interface}": { "response": schema_for!(PodStatus) },
+        "GET /v1/attachments/{network}/{container-id}/{interface}": { "response": schema_for!(PodStatus) },
+        "DELETE /v1/attachments/{network}/{container-id}/{interface}": {},
         "GET /v1/gates": { "response": schema_for!(GateParameters) },
         "PUT /v1/gates": { "request": schema_for!(GateParameters), "response": schema_for!(Applied) },
         "PUT /v1/configuration?at-ns=": { "request": schema_for!(Configuration), "response": schema_for!(Applied) },

@@ -1,11 +1,47 @@
 //! The pods and their streams.
 
-use super::Kind::{Counter, Gauge, Histogram};
+use super::Kind::{Counter, Gauge, Histogram, Info};
 use super::{Family, family, pod, stream};
 use crate::worker::histogram::BOUNDS_NS;
 
 pub(super) const FAMILIES: &[Family] = &[
     // The pods
+    family(
+        "tsnd_pod",
+        Info,
+        &[
+            "pod",
+            "network",
+            "container_id",
+            "interface",
+            "profile",
+            "pod_namespace",
+            "pod_name",
+            "pod_uid",
+        ],
+        "What the CNI plugin tells of a pod; the last three are empty where the runtime does not name it.",
+        |m, to| {
+            for status in &m.pods {
+                let Some(attachment) = &status.attachment else {
+                    continue;
+                };
+                let kubernetes = attachment.kubernetes.as_ref();
+                let [namespace, name, uid] =
+                    kubernetes.map_or([""; 3], |pod| [pod.namespace.as_str(), &pod.name, &pod.uid]);
+                let labels = [
+                    status.pod.name.as_str(),
+                    &attachment.network,
+                    &attachment.container_id,
+                    &attachment.interface,
+                    &attachment.profile,
+                    namespace,
+                    name,
+                    uid,
+                ];
+                to.put(&labels, 1.0);
+            }
+        },
+    ),
     pod(
         "tsnd_pod_attached",
         Gauge,

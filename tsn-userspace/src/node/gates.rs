@@ -3,7 +3,7 @@
 use tsn_core::TaiTime;
 use tsn_port::Backend;
 
-use super::{Node, NodeError};
+use super::{Node, NodeError, Origin};
 use crate::config::{BaseTime, CompiledGates, Configuration, GateParameters, Pod, compile_gates};
 use crate::control::api::Applied;
 use crate::worker::command::GateChange;
@@ -52,8 +52,8 @@ impl<B: Backend> Node<B> {
         Ok(at)
     }
 
-    /// Applies a configuration to the running daemon: the pods that it names, then the gates. Other pods stay. All of
-    /// it is checked before any of it takes effect. `at` takes the place of `admin-base-time`.
+    /// Applies a configuration to the running daemon: the pods that it names, the profiles, then the gates. Other pods
+    /// stay; those that have a record are attached anew if their profile gives them something else. All of it is checked before any of it takes effect. `at` takes the place of `admin-base-time`.
     ///
     /// # Errors
     ///
@@ -70,16 +70,23 @@ impl<B: Backend> Node<B> {
             gates.admin_base_time = BaseTime::from_ns(at);
         }
         let compiled = compile_gates("gate-parameters", &gates, &self.class_names)?;
+        for pod in &configuration.pods {
+            self.check_not_recorded(&pod.name)?;
+        }
+        let is_named = |name: &str| configuration.pods.iter().any(|pod| pod.name == name);
         let mut applied = Applied {
             pods_kept: self
                 .pods
-                .keys()
-                .filter(|name| configuration.pods.iter().all(|pod| pod.name != **name))
-                .cloned()
+                .iter()
+                .filter(|(_, entry)| !matches!(entry.origin, Origin::Record(_)))
+                .map(|(name, _)| name.clone())
+                .filter(|name| !is_named(name))
                 .collect(),
             ..Applied::default()
         };
         self.apply_pods(configuration.pods, &mut applied).await;
+        self.apply_profiles(configuration.profiles, &mut applied)
+            .await;
         if at.is_some() || gates != self.gates {
             let change = self.put_gates(gates, compiled).await?;
             applied.config_change_time_ns = change.map(TaiTime::as_nanos);
@@ -132,16 +139,16 @@ impl<B: Backend> Node<B> {
             if known.is_some_and(|entry| entry.pod == pod && entry.place.is_some()) {
                 continue;
             }
-            let (is_known, configured) =
-                (known.is_some(), known.is_some_and(|entry| entry.configured));
+            let is_known = known.is_some();
+            let origin = known.map_or(Origin::Request, |entry| entry.origin.clone());
             if is_known && let Err(error) = self.detach(&name).await {
                 tracing::error!(pod = name, %error, "not detached cleanly");
             }
-            match self.attach(pod.clone(), configured).await {
+            match self.attach(pod.clone(), origin.clone()).await {
                 Ok(()) if is_known => applied.pods_changed.push(name),
                 Ok(()) => applied.pods_added.push(name),
                 Err(error) => {
-                    self.wait_for(pod, configured, error.to_string());
+                    self.wait_for(pod, origin, error.to_string());
                     applied.pods_waiting.push(name);
                 }
             }

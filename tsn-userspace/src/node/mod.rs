@@ -1,22 +1,27 @@
 //! The control plane of one uplink: it owns the backend, knows the pods and the gates, and tells the worker.
 
+mod attachments;
 mod buffers;
 mod capture;
 mod gates;
 mod pods;
+mod recorded_pod;
 mod start;
 mod watch;
 mod worker_handle;
 mod worker_start;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Weak;
 
+use tsn_cni::record::{self, Key, Record};
 use tsn_port::{Backend, MacAddress};
 
 use crate::clock::{ClockMonitor, ClockStatus};
 use crate::config::{
-    ClockSettings, ConfigurationError, DpdkSettings, GateParameters, Pod, Uplink, WorkerSettings,
+    ClockSettings, ConfigurationError, DpdkSettings, GateParameters, Pod, Profile, Uplink,
+    WorkerSettings,
 };
 use crate::control::api::{ClassStatus, GatesStatus, Stalls, Status, UplinkStatus};
 use crate::metrics::Moment;
@@ -24,6 +29,7 @@ use crate::state::{State, StateFile};
 use crate::worker::snapshot::Snapshot;
 use crate::worker::stall::StallLog;
 
+use attachments::Records;
 pub use capture::CaptureRequest;
 pub use start::{NodeOptions, StartError};
 pub use worker_handle::WorkerHandle;
@@ -42,6 +48,26 @@ pub enum NodeError {
     /// No such pod.
     #[error("there is no pod `{0}`; `tsnctl pods` lists those that there are")]
     NoPod(String),
+    /// A pod that comes and goes with its record.
+    #[error(
+        "pod `{0}` was attached by the CNI plugin, and goes when its container does; \
+         `DELETE /v1/attachments/...` takes it away before"
+    )]
+    PodOfRecord(String),
+    /// No such record.
+    #[error("there is no record of {key} in {}; --cni-dir must be the directory that the CNI plugin writes to", .directory.display())]
+    NoRecord {
+        /// What was looked for.
+        key: Key,
+        /// Where.
+        directory: PathBuf,
+    },
+    /// A record that cannot be used.
+    #[error(transparent)]
+    Record(#[from] record::Error),
+    /// The network namespace that a record was made for.
+    #[error("the network namespace at {} is gone, or another one", .0.display())]
+    NamespaceGone(PathBuf),
     /// The device that frames leave by has been removed.
     #[error(
         "the uplink {0} has been removed; pods with a veth take the kernel path, those on a vhost-user socket have none. \
@@ -104,8 +130,26 @@ struct PodEntry {
     receive_slots: u32,
     /// Why it is not attached.
     waits_for: Option<String>,
-    /// Whether the configuration file names it, so that the next start finds it there.
-    configured: bool,
+    /// Who wants it.
+    origin: Origin,
+}
+
+/// Who wants a pod, and so what remembers it for the next start.
+#[derive(Debug, Clone)]
+enum Origin {
+    /// The configuration file.
+    File,
+    /// A request of the control API; the state file remembers it.
+    Request,
+    /// A record of the CNI plugin.
+    Record(Box<Record>),
+}
+
+impl Origin {
+    /// Whether it is a record of the network namespace with this inode.
+    fn is_of_namespace(&self, inode: u64) -> bool {
+        matches!(self, Self::Record(record) if record.netns_inode == inode)
+    }
 }
 
 /// The control plane of one uplink.
@@ -126,6 +170,8 @@ pub struct Node<B: Backend> {
     gates: GateParameters,
     configured_gates: GateParameters,
     pods: BTreeMap<String, PodEntry>,
+    profiles: Vec<Profile>,
+    records: Records,
     clock: ClockMonitor,
     clock_status: ClockStatus,
     worker_settings: WorkerSettings,
@@ -189,6 +235,11 @@ impl<B: Backend> Node<B> {
             sleeps: snapshot.sleeps,
             clock_steps: snapshot.clock_steps,
             pods: snapshot.pods.len(),
+            cni_pods: self
+                .pods
+                .values()
+                .filter(|entry| matches!(entry.origin, Origin::Record(_)))
+                .count(),
         }
     }
 
@@ -247,7 +298,7 @@ impl<B: Backend> Node<B> {
             pods: self
                 .pods
                 .values()
-                .filter(|entry| !entry.configured)
+                .filter(|entry| matches!(entry.origin, Origin::Request))
                 .map(|entry| entry.pod.clone())
                 .collect(),
         };

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use tsn_port::{Backend, PodEnd, Port};
 
 use super::buffers::{self, PodNeed};
-use super::{Node, NodeError, PodEntry};
+use super::{Node, NodeError, Origin, PodEntry};
 use crate::config::{CompiledPod, Pod, compile_pod};
-use crate::control::api::PodStatus;
+use crate::control::api::{Attachment, PodStatus};
 use crate::sources::with_sources;
 use crate::worker::command::Refusal;
 use crate::worker::pod::PodPort;
@@ -55,7 +55,14 @@ impl<B: Backend> Node<B> {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
-        PodStatus::new(&entry.pod, counters, entry.waits_for.clone(), kernel)
+        let attachment = match &entry.origin {
+            Origin::Record(record) => Some(Attachment::of(record)),
+            Origin::File | Origin::Request => None,
+        };
+        PodStatus {
+            attachment,
+            ..PodStatus::new(&entry.pod, counters, entry.waits_for.clone(), kernel)
+        }
     }
 
     /// Steers a pod's frames into the worker. The same pod a second time is no error.
@@ -70,7 +77,7 @@ impl<B: Backend> Node<B> {
             Some(entry) if entry.pod != pod => return Err(NodeError::PodExists(name)),
             Some(entry) if entry.place.is_some() => {}
             _ => {
-                self.attach(pod, false).await?;
+                self.attach(pod, Origin::Request).await?;
                 self.keep_state()?;
             }
         }
@@ -81,13 +88,22 @@ impl<B: Backend> Node<B> {
     ///
     /// # Errors
     ///
-    /// [`NodeError::NoPod`], or a backend or worker that refuses.
+    /// [`NodeError::NoPod`], [`NodeError::PodOfRecord`], or a backend or worker that refuses.
     pub async fn remove_pod(&mut self, name: &str) -> Result<(), NodeError> {
+        self.check_not_recorded(name)?;
         self.detach(name).await?;
         self.keep_state()
     }
 
-    pub(super) async fn attach(&mut self, pod: Pod, configured: bool) -> Result<(), NodeError> {
+    /// A pod that has a record would be back a second later, and the other way round.
+    pub(super) fn check_not_recorded(&self, name: &str) -> Result<(), NodeError> {
+        match self.pods.get(name).map(|entry| &entry.origin) {
+            Some(Origin::Record(_)) => Err(NodeError::PodOfRecord(name.to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn attach(&mut self, pod: Pod, origin: Origin) -> Result<(), NodeError> {
         let compiled = compile_pod("pod", &pod, &self.class_names)?;
         self.check_station(&compiled)?;
         self.check_buffers(&pod, self.likely_receive_slots(&compiled))?;
@@ -113,7 +129,7 @@ impl<B: Backend> Node<B> {
             station,
             receive_slots,
             waits_for: None,
-            configured,
+            origin,
             pod,
         };
         tracing::info!(pod = entry.pod.name, "attached");
@@ -173,7 +189,7 @@ impl<B: Backend> Node<B> {
         }
     }
 
-    fn detach_from_backend(&mut self, name: &str) {
+    pub(super) fn detach_from_backend(&mut self, name: &str) {
         if let Err(error) = self.backend.detach_pod(name) {
             tracing::warn!(
                 pod = name,
@@ -192,10 +208,10 @@ impl<B: Backend> Node<B> {
             .map(|(name, _)| name.clone())
             .collect();
         for name in gone {
-            let Some((pod, configured)) = self
+            let Some((pod, origin)) = self
                 .pods
                 .get(&name)
-                .map(|entry| (entry.pod.clone(), entry.configured))
+                .map(|entry| (entry.pod.clone(), entry.origin.clone()))
             else {
                 continue;
             };
@@ -206,23 +222,26 @@ impl<B: Backend> Node<B> {
             if let Err(error) = self.detach(&name).await {
                 tracing::error!(pod = name, %error, "cannot take it out");
             }
-            self.wait_for(pod, configured, "the pod's device is gone".to_owned());
+            self.wait_for(pod, origin, "the pod's device is gone".to_owned());
         }
-        let waiting: Vec<(Pod, bool)> = self
+        // Those that have a record are tried again with it.
+        let has_none = |entry: &&PodEntry| !matches!(entry.origin, Origin::Record(_));
+        let waiting: Vec<(Pod, Origin)> = self
             .pods
             .values()
             .filter(|entry| entry.place.is_none())
-            .map(|entry| (entry.pod.clone(), entry.configured))
+            .filter(has_none)
+            .map(|entry| (entry.pod.clone(), entry.origin.clone()))
             .collect();
-        for (pod, configured) in waiting {
-            if let Err(error) = self.attach(pod.clone(), configured).await {
-                self.wait_for(pod, configured, error.to_string());
+        for (pod, origin) in waiting {
+            if let Err(error) = self.attach(pod.clone(), origin.clone()).await {
+                self.wait_for(pod, origin, error.to_string());
             }
         }
     }
 
     /// Keeps a pod that cannot be attached now. Says so once for each reason.
-    pub(super) fn wait_for(&mut self, pod: Pod, configured: bool, reason: String) {
+    pub(super) fn wait_for(&mut self, pod: Pod, origin: Origin, reason: String) {
         let known = self
             .pods
             .get(&pod.name)
@@ -241,7 +260,7 @@ impl<B: Backend> Node<B> {
             station: None,
             receive_slots: 0,
             waits_for: Some(reason),
-            configured,
+            origin,
             pod,
         };
         self.pods.insert(entry.pod.name.clone(), entry);

@@ -1,13 +1,16 @@
 //! From a configuration to a running node.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
+use tsn_cni::record::Directory;
 use tsn_port::Backend;
 
-use super::Node;
+use super::attachments::Records;
 use super::gates::warn_of_what_never_runs;
 use super::watch::clock_action;
 use super::worker_start::{WorkerJob, start_worker};
+use super::{Node, Origin};
 use crate::clock::ClockMonitor;
 use crate::config::{Configuration, ConfigurationError, Pod, compile_gates, compile_uplink};
 use crate::sources::with_sources;
@@ -23,6 +26,8 @@ pub struct NodeOptions {
     pub cpu: Option<usize>,
     /// Where pods and gates that were set at run time are kept.
     pub state_file: Option<StateFile>,
+    /// Where the CNI plugin writes what it wants attached.
+    pub records: Directory,
 }
 
 /// Why a node did not start.
@@ -70,7 +75,7 @@ impl<B: Backend> Node<B> {
         let Configuration {
             uplinks,
             pods: configured_pods,
-            profiles: _,
+            profiles,
             worker: settings,
             clock,
             dpdk,
@@ -152,6 +157,8 @@ impl<B: Backend> Node<B> {
             critical_classes: compiled.critical.0,
             gates,
             pods: Default::default(),
+            profiles,
+            records: Records::in_directory(options.records),
             clock: clock_monitor,
             clock_status,
             worker_settings: settings,
@@ -161,22 +168,25 @@ impl<B: Backend> Node<B> {
             capture: Default::default(),
             capture_is_on: false,
         };
-        let configured = configured_pods.into_iter().map(|pod| (pod, true));
-        let added = run_time_pods.into_iter().map(|pod| (pod, false));
-        for (pod, configured) in configured.chain(added) {
-            if let Err(error) = node.attach(pod.clone(), configured).await {
-                node.wait_for(pod, configured, error.to_string());
+        let configured = configured_pods.into_iter().map(|pod| (pod, Origin::File));
+        let added = run_time_pods.into_iter().map(|pod| (pod, Origin::Request));
+        for (pod, origin) in configured.chain(added) {
+            if let Err(error) = node.attach(pod.clone(), origin.clone()).await {
+                node.wait_for(pod, origin, error.to_string());
             }
         }
-        node.sweep_leftovers();
+        // Where nobody knows who is wanted, nobody is swept away.
+        if let Some(recorded) = node.reconcile_records().await {
+            node.sweep_leftovers(&recorded);
+        }
         if let Err(error) = node.keep_state() {
             tracing::warn!(%error, "pods and gates that are set at run time will not survive a restart");
         }
         Ok(node)
     }
 
-    /// Removes what an earlier run left attached and nobody wants any more.
-    fn sweep_leftovers(&mut self) {
+    /// Removes what an earlier run left attached and nobody wants any more: no pod of the node, and none of `recorded`.
+    fn sweep_leftovers(&mut self, recorded: &BTreeSet<String>) {
         let leftovers = match self.backend.leftovers() {
             Ok(leftovers) => leftovers,
             Err(error) => {
@@ -186,7 +196,7 @@ impl<B: Backend> Node<B> {
         };
         for name in leftovers
             .into_iter()
-            .filter(|name| !self.pods.contains_key(name))
+            .filter(|name| !self.pods.contains_key(name) && !recorded.contains(name))
         {
             match self.backend.detach_pod(&name) {
                 Ok(()) => tracing::info!(pod = name, "left by an earlier run; detached"),

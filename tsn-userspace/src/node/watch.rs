@@ -1,4 +1,4 @@
-//! What the node does by itself: the clock, the link, pods that are gone, and the end.
+//! What the node does by itself: the clock, the link, pods that come and go, and the end.
 
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ impl<B: Backend> Node<B> {
         // A lost netlink message must not leave the uplink dead.
         self.look_at_link()?;
         self.reconcile_pods().await;
+        self.reconcile_records().await;
         Ok(())
     }
 

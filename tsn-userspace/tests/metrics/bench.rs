@@ -6,14 +6,18 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use http_body_util::BodyExt;
+use hyper::Method;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Mutex;
+use tsn_cni::record::Directory;
 use tsn_port::fault::{FaultPort, Faults};
 use tsn_port::loopback::{self, LoopbackFrame, LoopbackPort};
 use tsn_port::{Backend, Heartbeat, Link, Overlay, PodAttachment, PodEnd, Port, Stamp};
 use tsn_tests::coverage::Seen;
 use tsn_userspace::config::Configuration;
-use tsn_userspace::control::metrics_server;
+use tsn_userspace::control::server::router;
+use tsn_userspace::control::{client, metrics_server};
 use tsn_userspace::metrics::{Moment, encode};
 use tsn_userspace::node::{Node, NodeError, NodeOptions};
 
@@ -39,7 +43,8 @@ pods:
     streams: [ { name: stream, match: { ethertype: 0x88b6 }, traffic-class: 5 } ]
 ";
 
-type TestPort = FaultPort<LoopbackPort, fn(&LoopbackFrame) -> Option<LoopbackFrame>>;
+/// A port without a device.
+pub type TestPort = FaultPort<LoopbackPort, fn(&LoopbackFrame) -> Option<LoopbackFrame>>;
 
 /// What the uplink's device tells of itself.
 #[derive(Debug)]
@@ -50,12 +55,17 @@ pub struct Device {
     pub counters: Vec<(String, u64)>,
     /// The name of the thread that entered as the worker's.
     pub entered_by: Option<String>,
+    /// Names of pods that an earlier run left attached.
+    pub leftovers: Vec<String>,
 }
 
-/// One uplink, and the pods of the configuration that are not attached.
+/// The ports of pods that are not attached, by the pods' names.
+pub type PodPorts = Arc<StdMutex<HashMap<String, TestPort>>>;
+
+/// One uplink, and pods.
 struct TestBackend {
     uplink: Option<TestPort>,
-    pods: HashMap<String, TestPort>,
+    pods: PodPorts,
     device: Arc<StdMutex<Device>>,
 }
 
@@ -82,15 +92,17 @@ impl Backend for TestBackend {
     }
 
     fn attach_pod(&mut self, pod: &PodAttachment) -> Result<TestPort, NoDevice> {
-        self.pods.remove(&pod.name).ok_or(NoDevice)
+        self.pods.lock().unwrap().remove(&pod.name).ok_or(NoDevice)
     }
 
-    fn detach_pod(&mut self, _: &str) -> Result<(), NoDevice> {
+    fn detach_pod(&mut self, name: &str) -> Result<(), NoDevice> {
+        let mut device = self.device.lock().unwrap();
+        device.leftovers.retain(|left| left != name);
         Ok(())
     }
 
     fn is_attached(&self, name: &str) -> bool {
-        !self.pods.contains_key(name)
+        !self.pods.lock().unwrap().contains_key(name)
     }
 
     fn pod_counters(&self, _: &str) -> Vec<(&'static str, u64)> {
@@ -118,7 +130,7 @@ impl Backend for TestBackend {
     }
 
     fn leftovers(&self) -> Result<Vec<String>, NoDevice> {
-        Ok(Vec::new())
+        Ok(self.device.lock().unwrap().leftovers.clone())
     }
 
     fn set_overlay(&mut self, _: &Overlay) -> Result<(), NoDevice> {
@@ -142,7 +154,21 @@ pub struct Bench {
     pub pods: Vec<LoopbackPort>,
     /// What the uplink is connected to.
     pub wire: LoopbackPort,
+    /// Those of pods that are not attached.
+    pub ports: PodPorts,
     device: Arc<StdMutex<Device>>,
+    _empty: tempfile::TempDir,
+}
+
+/// What a node without traffic has to start with.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// Names of pods that can be attached.
+    pub devices: Vec<String>,
+    /// Names of pods that an earlier run left attached.
+    pub leftovers: Vec<String>,
+    /// Where the records are; none by default.
+    pub records: Option<Directory>,
 }
 
 impl Bench {
@@ -153,6 +179,11 @@ impl Bench {
 
     /// And with pods that do.
     pub fn start_with(configuration: &str, uplink: Faults, pods: Faults) -> Self {
+        Self::start_after(configuration, uplink, pods, Before::default())
+    }
+
+    /// And after what was before.
+    pub fn start_after(configuration: &str, uplink: Faults, pods: Faults, before: Before) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -166,13 +197,22 @@ impl Bench {
             },
             counters: Vec::new(),
             entered_by: None,
+            leftovers: before.leftovers,
         }));
         let configuration = Configuration::from_yaml(configuration).unwrap();
-        let mut backend = TestBackend {
+        let ports = PodPorts::default();
+        let backend = TestBackend {
             uplink: Some(port(uplink_port, uplink)),
-            pods: HashMap::new(),
+            pods: Arc::clone(&ports),
             device: Arc::clone(&device),
         };
+        for name in before.devices {
+            ports.lock().unwrap().insert(name, unconnected());
+        }
+        let empty = tempfile::tempdir().unwrap();
+        let records = before
+            .records
+            .unwrap_or_else(|| Directory::at(empty.path().join("cni")));
         let mut far_ends = Vec::new();
         for pod in &configuration.pods {
             let (inner, far_end) = loopback::pair(SLOTS);
@@ -180,13 +220,15 @@ impl Bench {
                 Some(PodEnd::VhostUser(end)) => inner.with_station(end.address),
                 _ => inner,
             };
-            backend.pods.insert(pod.name.clone(), port(inner, pods));
+            let inner = port(inner, pods);
+            ports.lock().unwrap().insert(pod.name.clone(), inner);
             far_ends.push(far_end);
         }
         let options = NodeOptions {
             backend_name: "loopback",
             cpu: None,
             state_file: None,
+            records,
         };
         let node = runtime
             .block_on(Node::start(configuration, backend, options))
@@ -196,7 +238,9 @@ impl Bench {
             node: Arc::new(Mutex::new(node)),
             pods: far_ends,
             wire,
+            ports,
             device,
+            _empty: empty,
         }
     }
 
@@ -207,17 +251,36 @@ impl Bench {
 
     /// What the daemon does once a second.
     pub fn housekeeping(&mut self) -> Result<(), NodeError> {
+        self.ask(async |node| node.housekeeping().await)
+    }
+
+    fn ask<T>(&mut self, request: impl AsyncFnOnce(&mut Node<TestBackend>) -> T) -> T {
         let node = Arc::clone(&self.node);
         self.runtime
-            .block_on(async { node.lock().await.housekeeping().await })
+            .block_on(async { request(&mut *node.lock().await).await })
+    }
+
+    /// Sends a request to the control socket, and tells what comes back: an empty text for an answer without a body.
+    pub fn request(&mut self, method: Method, path: &str, body: &str) -> Result<String, String> {
+        let node = Arc::clone(&self.node);
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("control.sock");
+        self.runtime.block_on(async {
+            let listener = UnixListener::bind(&socket).unwrap();
+            let server = tokio::spawn(axum::serve(listener, router(node)).into_future());
+            let answer = client::open(&socket, method, path, body.to_owned().into_bytes()).await;
+            let answer = match answer {
+                Ok(answer) => Ok(answer.collect().await.unwrap().to_bytes()),
+                Err(error) => Err(error.to_string()),
+            };
+            server.abort();
+            answer.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+        })
     }
 
     /// What the daemon would tell now.
     pub fn moment(&mut self) -> Moment {
-        let node = Arc::clone(&self.node);
-        self.runtime
-            .block_on(async { node.lock().await.moment().await })
-            .unwrap()
+        self.ask(async |node| node.moment().await).unwrap()
     }
 
     /// Serves `/metrics` at a port of the loopback device while `clients` runs, in another thread.
@@ -272,6 +335,12 @@ impl Bench {
         result.unwrap();
         while self.wire.receive().is_some() {}
     }
+}
+
+/// A port that nothing is connected to.
+pub fn unconnected() -> TestPort {
+    let (inner, _) = loopback::pair(SLOTS);
+    FaultPort::new(inner, Faults::default(), LoopbackFrame::duplicate)
 }
 
 impl Drop for Bench {

@@ -10,7 +10,7 @@ use tsn_userspace::control::api::ClassStatus;
 use tsn_userspace::metrics::{Kind, encode, families};
 
 use super::bench::{Bench, CONFIGURATION};
-use super::delivery;
+use super::{attachments, delivery};
 
 /// Of the stream of class 5.
 const OURS: u16 = 0x88b6;
@@ -97,6 +97,7 @@ fn what_is_not_provoked_end_to_end_is_provoked_here() {
     Bench::start(CONFIGURATION, losing_and_slow).send_until(OURS, &wanted, &mut seen);
 
     delivery::provoke(&DELIVERY, &mut seen);
+    attachments::provoke(&mut seen);
 
     let missing = seen.missing(IN_PROCESS);
     assert!(missing.is_empty(), "not provoked: {missing:?}");

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use tsn_port::PodEnd;
-use tsn_userspace::control::api::PodStatus;
+use tsn_userspace::config::printable;
+use tsn_userspace::control::api::{Attachment, PodStatus};
 
 use crate::Context;
 use crate::drops::listed;
@@ -25,6 +26,9 @@ fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
         let end = status.pod.end();
         let shown = end.as_ref().map(ToString::to_string).unwrap_or_default();
         writeln!(text, "{} ({shown}): {state}", status.pod.name)?;
+        if let Some(attachment) = &status.attachment {
+            writeln!(text, "  {}", attachment_text(attachment))?;
+        }
         writeln!(
             text,
             "  received {}, waiting {}, dropped: {}",
@@ -75,8 +79,20 @@ fn pods_text(pods: &[PodStatus]) -> Result<String, std::fmt::Error> {
     if pods.is_empty() {
         writeln!(
             text,
-            "no pods; add them to the configuration, or POST /v1/pods"
+            "no pods; add them to the configuration, POST /v1/pods, or let the CNI plugin attach them"
         )?;
     }
     Ok(text)
+}
+
+/// Whose it is: names of others, so of what can be printed only.
+fn attachment_text(attachment: &Attachment) -> String {
+    let pod = match &attachment.kubernetes {
+        Some(pod) => format!("pod {}/{}, ", pod.namespace, pod.name),
+        None => String::new(),
+    };
+    printable(&format!(
+        "{pod}network {}, profile {}, container {}",
+        attachment.network, attachment.profile, attachment.container_id
+    ))
 }

@@ -18,8 +18,8 @@ fn status_text(status: &Status) -> Result<String, std::fmt::Error> {
     let (clock, uplink, gates) = (&status.clock, &status.uplink, &status.gates);
     writeln!(
         text,
-        "tsnd      {} on {}, {} pods",
-        status.version, status.backend, status.pods
+        "tsnd      {} on {}, {} pods attached, {} wanted by the CNI plugin",
+        status.version, status.backend, status.pods, status.cni_pods
     )?;
     writeln!(
         text,

@@ -47,6 +47,9 @@ struct Arguments {
     /// Where pods and gates that are set at run time are kept for the next start.
     #[arg(long, default_value = "/run/tsnd")]
     state_dir: PathBuf,
+    /// Where the CNI plugin writes what it wants attached.
+    #[arg(long, default_value = tsn_cni::record::DEFAULT_DIRECTORY)]
+    cni_dir: PathBuf,
     /// How long SIGTERM waits for queued frames whose time has not come.
     #[arg(long, default_value = "10", value_name = "SECONDS")]
     drain_limit: u64,

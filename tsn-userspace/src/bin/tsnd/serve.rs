@@ -10,6 +10,7 @@ use nix::sys::mman::{MlockAllFlags, mlockall};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
+use tsn_cni::record::Directory;
 use tsn_port::{Backend, DeviceKind, DeviceName};
 use tsn_userspace::config::Configuration;
 use tsn_userspace::control::{metrics_server, server};
@@ -52,6 +53,7 @@ pub async fn serve<B: Backend + 'static>(
         backend_name,
         cpu: arguments.cpu,
         state_file: Some(state_file),
+        records: Directory::at(&arguments.cni_dir),
     };
     let node = Node::start(configuration, backend, options).await?;
     // Not before: a start may have to wait for a switch, and until it is over a signal just ends the process.

@@ -377,6 +377,7 @@ fn answers() -> Answers {
             sleeps: 0,
             clock_steps: 0,
             pods: 1,
+            cni_pods: 0,
         },
         pods: vec![PodStatus::new(
             &configuration.pods[0],
