@@ -57,7 +57,7 @@ pub enum Error {
     #[error("{0} is no ordinary file; remove it")]
     NotAFile(PathBuf),
     /// More than any record.
-    #[error("{path} is larger than {MAX_BYTES} bytes; no plugin wrote it, remove it", path = .0.display())]
+    #[error("{path} is larger than {MAX_BYTES} bytes, which no record is", path = .0.display())]
     TooLarge(PathBuf),
     /// Not a record, as JSON goes.
     #[error("{path} is no record: {source}", path = path.display())]
@@ -116,6 +116,9 @@ impl Directory {
         self.sweep();
         let bytes = serde_json::to_vec_pretty(record)
             .map_err(|error| failed("write", &path)(error.into()))?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(Error::TooLarge(path));
+        }
         let unfinished = self.unfinished_name();
         // No fsync: the file need not outlive the kernel, and the rename is whole for whoever this kernel runs.
         let written = OpenOptions::new()

@@ -252,6 +252,17 @@ fn no_key_leaves_the_directory() {
 }
 
 #[test]
+fn a_record_that_could_not_be_read_again_is_not_written() {
+    let (_scratch, directory) = directory();
+    let mut record = record("n", "c", "eth0");
+    directory.store(&record).unwrap();
+    let stored = record.clone();
+    record.request.profile = "x".repeat(MAX_BYTES as usize);
+    assert!(matches!(directory.store(&record), Err(Error::TooLarge(_))));
+    assert_eq!(directory.load(&record.key()).unwrap(), Some(stored));
+}
+
+#[test]
 fn a_reader_never_sees_half_a_record() {
     let (_scratch, directory) = directory();
     let record = record("n", "c", "eth0");
