@@ -93,6 +93,8 @@ pub const IN_PROCESS: &[&str] = &[
     "tsnd_pod_info",
     // A race between a change of rules and frames on their way.
     "tsnd_pod_dropped_frames_total{cause=\"unmatched\"}",
+    // A race between a change of routes and frames on their way.
+    "tsnd_pod_dropped_frames_total{cause=\"no_next_hop\"}",
     // An AF_XDP port keeps no more buffers ready than its receive ring has slots.
     "tsnd_pod_dropped_frames_total{cause=\"receive_ring_full\"}",
     // The kernel sends no frame that is shorter than an Ethernet header, or longer than the MTU.

@@ -12,6 +12,7 @@ use tsn_core::{Arrival, Departure, LinkSpeed, Scheduler, SchedulerParameters, Ta
 use tsn_port::loopback::{self, LoopbackFrame, LoopbackPort};
 use tsn_port::{Port, Stamp, TimeBase};
 use tsn_userspace::config::{Configuration, compile_pod, compile_uplink};
+use tsn_userspace::worker::forward::Forwarder;
 use tsn_userspace::worker::pod::{ClockRelation, Held, PodPlace, PodPort, Received};
 
 /// What a frame costs in each step of its way through the worker.
@@ -59,6 +60,7 @@ type HeldFrame = Held<LoopbackFrame>;
 struct Bed {
     senders: Vec<LoopbackPort>,
     places: Vec<PodPlace<LoopbackPort>>,
+    forwarder: Forwarder,
     scheduler: Scheduler<HeldFrame>,
     uplink: LoopbackPort,
     wire: LoopbackPort,
@@ -71,8 +73,8 @@ struct Bed {
 impl Bed {
     fn new(pods: u32) -> Self {
         let configuration = Configuration::from_yaml(CONFIGURATION).expect("a good configuration");
-        let uplink = compile_uplink("uplink", &configuration.uplinks[0]).expect("a good uplink");
-        let pod = compile_pod("pod", &configuration.pods[0], &uplink.names).expect("a good pod");
+        let settings = compile_uplink("uplink", &configuration.uplinks[0]).expect("a good uplink");
+        let pod = compile_pod("pod", &configuration.pods[0], &settings.names).expect("a good pod");
         let quota = configuration.pods[0].frame_quota;
         let slots = BATCH_FRAMES.div_ceil(pods) as usize;
         let (senders, places) = (0..pods)
@@ -84,16 +86,17 @@ impl Bed {
         let mut scheduler = Scheduler::new(SchedulerParameters {
             link_speed: LinkSpeed::from_mbps(10_000).expect("not zero"),
             per_frame_overhead_bytes: tsn_core::ETHERNET_OVERHEAD_BYTES,
-            admin_gate_states: uplink.gates.admin_gate_states,
-            classes: uplink.classes,
+            admin_gate_states: settings.gates.admin_gate_states,
+            classes: settings.classes,
         });
-        if let Some(schedule) = uplink.gates.schedule {
+        if let Some(schedule) = settings.gates.schedule {
             drop(scheduler.configure(START, schedule));
         }
         let (uplink, wire) = loopback::pair(BATCH_FRAMES as usize);
         Bed {
             senders,
             places,
+            forwarder: Forwarder::new(settings.markings),
             scheduler,
             uplink,
             wire,
@@ -164,7 +167,7 @@ fn step_classify(bed: &mut Bed) {
     };
     for (number, frame) in bed.frames.drain(..).enumerate() {
         let index = number % bed.places.len();
-        match bed.places[index].admit(frame, index, clocks, bed.now) {
+        match bed.places[index].admit(frame, index, clocks, &mut bed.forwarder, bed.now) {
             Received::Arrival(arrival) => bed.arrivals.push(arrival),
             other => panic!("a frame was not admitted: {other:?}"),
         }

@@ -4,6 +4,7 @@ use tsn_core::TaiTime;
 use tsn_port::loopback;
 use tsn_port::{Port, Stamp};
 use tsn_userspace::config::{Configuration, compile_pod, compile_uplink};
+use tsn_userspace::worker::forward::Forwarder;
 use tsn_userspace::worker::pod::{ClockRelation, PodPlace, PodPort, Received};
 
 const CONFIGURATION: &str = "
@@ -19,6 +20,7 @@ fn neither_header_nor_tag_is_part_of_the_sdu() {
     let pod = compile_pod("pods[0]", &configuration.pods[0], &uplink.names).unwrap();
     let (port, mut sender) = loopback::pair(1);
     let mut place = PodPlace::new(PodPort::new(port, &pod, 8));
+    let mut forwarder = Forwarder::new(uplink.markings);
     let clocks = ClockRelation {
         tai_minus_monotonic_ns: 0,
         tai_minus_utc_ns: 37_000_000_000,
@@ -41,7 +43,7 @@ fn neither_header_nor_tag_is_part_of_the_sdu() {
         assert!(sender.transmit(frame).is_ok());
         sender.wake().unwrap();
         let frame = place.take().unwrap();
-        match place.admit(frame, 0, clocks, TaiTime::from_nanos(1)) {
+        match place.admit(frame, 0, clocks, &mut forwarder, TaiTime::from_nanos(1)) {
             Received::Arrival(arrival) => assert_eq!(
                 (arrival.length_bytes as usize, arrival.sdu_bytes),
                 (bytes.len(), sdu_bytes),

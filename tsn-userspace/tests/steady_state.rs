@@ -187,6 +187,7 @@ fn the_worker_neither_allocates_nor_copies() {
             classes: uplink.classes,
         },
         gates: uplink.gates,
+        markings: uplink.markings,
         carrier: true,
         lead_probes: PROBES,
         poll_mode: PollMode::Busy,

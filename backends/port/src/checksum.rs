@@ -154,7 +154,7 @@ fn word(bytes: &[u8], offset: usize) -> Option<u16> {
 /// The folded ones' complement sum of big-endian 16-bit words; an odd last byte is the high one of a word.
 ///
 /// Adds in the machine's own byte order, eight bytes at a time, and turns the bytes round at the end (RFC 1071).
-fn sum(bytes: &[u8]) -> u16 {
+pub fn sum(bytes: &[u8]) -> u16 {
     let (chunks, rest) = bytes.as_chunks::<8>();
     let mut total = 0u64;
     for chunk in chunks {

@@ -121,6 +121,7 @@ pub fn measure<P: Port>(
             classes,
         },
         gates: uplink.gates,
+        markings: uplink.markings,
         carrier: true,
         lead_probes: 0,
         poll_mode: PollMode::Adaptive,

@@ -23,10 +23,21 @@ pub struct CompiledUplink {
     pub classes: [ClassParameters; 8],
     /// Names of the classes 0 to 7.
     pub names: [Option<String>; 8],
+    /// What the classes 0 to 7 write into headers that are put around their frames.
+    pub markings: [Marking; 8],
     /// Bit i: frames of class i are dropped under `drop-critical`.
     pub critical: GateStates,
     /// The gates as configured.
     pub gates: CompiledGates,
+}
+
+/// What a traffic class writes into the headers that the daemon puts around the frames of overlay pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marking {
+    /// DSCP of the outer IP header, 0 to 63; `None`: as the kernel would.
+    pub dscp: Option<u8>,
+    /// Priority code point of a VLAN tag, 0 to 7.
+    pub pcp: u8,
 }
 
 /// Gate parameters as the scheduler takes them.
@@ -58,6 +69,7 @@ pub fn compile_uplink(place: &str, uplink: &Uplink) -> Result<CompiledUplink, Co
         CompiledUplink {
             classes: classes.parameters,
             names: classes.names,
+            markings: classes.markings,
             critical: classes.critical,
             gates,
         }
@@ -97,6 +109,7 @@ pub(super) fn check_link(place: &str, uplink: &Uplink, faults: &mut Faults) {
 pub(super) struct CompiledClasses {
     pub parameters: [ClassParameters; 8],
     pub names: [Option<String>; 8],
+    pub markings: [Marking; 8],
     pub critical: GateStates,
 }
 
@@ -111,6 +124,10 @@ pub(super) fn compile_classes(
         launch_time_required: false,
     }; 8];
     let mut names: [Option<String>; 8] = Default::default();
+    let mut markings = std::array::from_fn(|number| Marking {
+        dscp: None,
+        pcp: number as u8,
+    });
     let mut seen = 0u8;
     let mut critical = 0u8;
     for (index, class) in uplink.traffic_classes.iter().enumerate() {
@@ -140,6 +157,12 @@ pub(super) fn compile_classes(
                 format!("{} frames; 1 to 65536", class.capacity),
             );
         }
+        if let Some(dscp @ 64..) = class.dscp {
+            faults.add(format!("{place}.dscp"), format!("{dscp}; 0 to 63"));
+        }
+        if let Some(pcp @ 8..) = class.pcp {
+            faults.add(format!("{place}.pcp"), format!("{pcp}; 0 to 7"));
+        }
         let number = usize::from(class.number);
         if number > 7 {
             faults.add(
@@ -158,6 +181,10 @@ pub(super) fn compile_classes(
         seen |= 1 << number;
         names[number].clone_from(&class.name);
         critical |= u8::from(class.critical) << number;
+        markings[number] = Marking {
+            dscp: class.dscp,
+            pcp: class.pcp.unwrap_or(class.number),
+        };
         parameters[number] = ClassParameters {
             capacity: class.capacity,
             queue_max_sdu_bytes: (class.queue_max_sdu != 0).then_some(class.queue_max_sdu),
@@ -167,6 +194,7 @@ pub(super) fn compile_classes(
     CompiledClasses {
         parameters,
         names,
+        markings,
         critical: GateStates(critical),
     }
 }

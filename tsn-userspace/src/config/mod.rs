@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use compile::{
-    CompiledGates, CompiledPod, CompiledUplink, Treatment, compile_gates, compile_pod,
+    CompiledGates, CompiledPod, CompiledUplink, Marking, Treatment, compile_gates, compile_pod,
     compile_rules, compile_uplink,
 };
 pub use dpdk::{DpdkSettings, HugepageSize};

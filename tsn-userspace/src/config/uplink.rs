@@ -72,6 +72,14 @@ pub struct TrafficClassSettings {
     /// Whether its frames are dropped when the clock is lost under `on-sync-loss: drop-critical`.
     #[serde(default)]
     pub critical: bool,
+    /// DSCP, 0 to 63, of the IP header that the daemon puts around frames of overlay pods; absent: as the kernel would, by
+    /// the settings of the VXLAN device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dscp: Option<u8>,
+    /// Priority code point, 0 to 7, of the VLAN tag that the daemon puts into frames of overlay pods where their way leads
+    /// over a VLAN of the uplink (default: the class's number).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pcp: Option<u8>,
 }
 
 impl TrafficClassSettings {
@@ -84,6 +92,8 @@ impl TrafficClassSettings {
             capacity: queue_capacity(),
             launch_time_required: false,
             critical: false,
+            dscp: None,
+            pcp: None,
         }
     }
 }

@@ -246,7 +246,8 @@ pub struct StreamStatus {
     pub refused: u64,
     /// Frames that were dropped after the scheduler had accepted them: from its queues (the class tells why), or when
     /// they were to be sent (the uplink tells why). The `received` of a pod's streams are their `refused`, `dropped` and
-    /// `sent`, what waits, and what was beyond the pod's quota.
+    /// `sent`, what waits, and the pod's
+    /// drops `quota_exceeded` and `no_next_hop`.
     pub dropped: u64,
     /// Frames handed to the uplink.
     pub sent: u64,
@@ -399,6 +400,7 @@ impl PodStatus {
                     "launch_time_wrong_clock",
                     counters.drops.launch_time_wrong_clock,
                 ),
+                ("no_next_hop", counters.drops.no_next_hop),
                 ("receive_no_buffer", counters.port.receive_no_buffer),
                 ("receive_ring_full", counters.port.receive_ring_full),
                 ("receive_length_errors", counters.port.receive_length_errors),

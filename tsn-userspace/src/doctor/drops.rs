@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Answers, Code, Findings};
 
 /// Why, and the way out, by cause. The other causes are what the application or the schedule asked for.
-pub const CAUSES: [(&str, &str, &str); 16] = [
+pub const CAUSES: [(&str, &str, &str); 17] = [
     (
         "receive_no_buffer",
         "there was no frame buffer left to receive into",
@@ -40,6 +40,11 @@ pub const CAUSES: [(&str, &str, &str); 16] = [
         "unmatched",
         "frames match no stream any more",
         "nothing, if a pod's streams were just changed; else restart tsnd",
+    ),
+    (
+        "no_next_hop",
+        "a pod in overlay mode sent frames, and the daemon knew of no next hop for them",
+        "nothing, if routes were just changed; else look at why the kernel keeps their destination (`tsnctl status`)",
     ),
     (
         "forged_stamp",

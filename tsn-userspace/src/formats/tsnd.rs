@@ -92,6 +92,8 @@ fn class_members(class: &TrafficClassSettings) -> Vec<(&'static str, String)> {
         capacity,
         launch_time_required,
         critical,
+        dscp,
+        pcp,
     } = class;
     let default = TrafficClassSettings::numbered(*number);
     let mut members = vec![("number", number.to_string())];
@@ -109,6 +111,9 @@ fn class_members(class: &TrafficClassSettings) -> Vec<(&'static str, String)> {
     }
     if *critical != default.critical {
         members.push(("critical", critical.to_string()));
+    }
+    for (name, value) in [("dscp", dscp), ("pcp", pcp)] {
+        members.extend(value.map(|value| (name, value.to_string())));
     }
     members
 }

@@ -125,6 +125,7 @@ impl<B: Backend> Node<B> {
             uplink: &uplink,
             classes: compiled.classes,
             gates: compiled_gates,
+            markings: compiled.markings,
             settings: &settings,
             clock_action: clock_action(clock_status, clock.on_sync_loss, compiled.critical.0),
             cpu: options.cpu,

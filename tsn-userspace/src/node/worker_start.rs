@@ -8,7 +8,7 @@ use tsn_port::{Backend, Link, Port};
 
 use super::WorkerHandle;
 use super::start::StartError;
-use crate::config::{CompiledGates, Uplink, WorkerSettings};
+use crate::config::{CompiledGates, Marking, Uplink, WorkerSettings};
 use crate::worker::command::ClockAction;
 use crate::worker::sleep::Waker;
 use crate::worker::thread::{self, ThreadError};
@@ -26,6 +26,7 @@ pub(super) struct WorkerJob<'a> {
     pub uplink: &'a Uplink,
     pub classes: [ClassParameters; 8],
     pub gates: CompiledGates,
+    pub markings: [Marking; 8],
     pub settings: &'a WorkerSettings,
     /// What the clock's state does to the frames now.
     pub clock_action: ClockAction,
@@ -51,6 +52,7 @@ pub(super) fn start_worker<B: Backend>(
         uplink,
         mut classes,
         gates,
+        markings,
         settings,
         clock_action,
         cpu,
@@ -79,6 +81,7 @@ pub(super) fn start_worker<B: Backend>(
             classes,
         },
         gates,
+        markings,
         carrier,
         lead_probes: uplink.lead_probes,
         poll_mode: settings.poll_mode,

@@ -2,3 +2,4 @@
 
 pub mod encapsulation;
 pub mod next_hop;
+mod packet;

@@ -60,3 +60,13 @@ pub enum Setting<T> {
     /// That of the inner packet.
     Inherit,
 }
+
+impl<T: Copy> Setting<T> {
+    /// The field of a packet around one that has this.
+    pub fn of(self, inner: T) -> T {
+        match self {
+            Self::Fixed(value) => value,
+            Self::Inherit => inner,
+        }
+    }
+}

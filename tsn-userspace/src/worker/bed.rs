@@ -56,6 +56,7 @@ impl<P: Port> Bed<P> {
                 classes: compiled.classes,
             },
             gates: compiled.gates,
+            markings: compiled.markings,
             carrier: true,
             lead_probes: 8,
             poll_mode: PollMode::Busy,

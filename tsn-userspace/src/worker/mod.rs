@@ -14,6 +14,7 @@ pub mod command;
 pub mod deliver;
 #[cfg(test)]
 mod deliver_tests;
+pub mod forward;
 pub mod histogram;
 pub mod lead;
 #[cfg(test)]
@@ -37,12 +38,12 @@ use tsn_core::{GateMargins, GateStates, Nanoseconds, Scheduler, SchedulerParamet
 use tsn_port::{Heartbeat, Port};
 
 use crate::clock::{tai_minus_monotonic_ns, tai_now};
-use crate::config::{CompiledGates, PollMode};
-use crate::overlay::encapsulation::NextHops;
+use crate::config::{CompiledGates, Marking, PollMode};
 use burst::Burst;
 use capture::CaptureTap;
 use command::{ClockAction, Command, Retired};
 use deliver::Delivery;
+use forward::Forwarder;
 use lead::Lead;
 use pod::{ClockRelation, Held, PodPlace};
 use receive::PassLimits;
@@ -80,6 +81,8 @@ pub struct WorkerParts<P: Port> {
     pub scheduler: SchedulerParameters,
     /// The gates at the start.
     pub gates: CompiledGates,
+    /// What the classes write into the headers around frames of overlay pods.
+    pub markings: [Marking; 8],
     /// Whether the link has its carrier.
     pub carrier: bool,
     /// Frames to measure the lead with before anything else; 0 for none.
@@ -125,7 +128,7 @@ pub struct Worker<P: Port> {
     capture: Option<CaptureTap>,
     places: Vec<PodPlace<P>>,
     delivery: Delivery<P::Frame>,
-    next_hops: Box<NextHops>,
+    forwarder: Forwarder,
     next_place: usize,
     clocks: ClockRelation,
     clocks_read_at: TaiTime,
@@ -204,7 +207,7 @@ impl<P: Port> Worker<P> {
             capture: None,
             places: Vec::with_capacity(MAX_PLACES),
             delivery: Delivery::new(receives, MAX_PLACES),
-            next_hops: Box::default(),
+            forwarder: Forwarder::new(parts.markings),
             next_place: 0,
             clocks: ClockRelation {
                 tai_minus_monotonic_ns: tai_minus_monotonic_ns(),

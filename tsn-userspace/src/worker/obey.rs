@@ -41,7 +41,7 @@ impl<P: Port> Worker<P> {
                 }
             }
             Command::SetNextHops(next_hops, answer) => {
-                let replaced = std::mem::replace(&mut self.next_hops, next_hops);
+                let replaced = self.forwarder.replace(next_hops);
                 self.retire(Retired::NextHops(replaced));
                 let _ = answer.send(());
             }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use tsn_common::{Rule, Stamp, TimeBase, first_match, parse};
 use tsn_core::{Arrival, Launch, Nanoseconds, TaiTime};
-use tsn_port::{Frame, Port, PortCounters, PortLevels};
+use tsn_port::{Frame, PodMode, Port, PortCounters, PortLevels};
 
+use super::forward::Forwarder;
 use super::histogram::LaunchErrors;
 use super::worst::WorstLastMinute;
 use crate::config::{CompiledPod, LaunchTimeUse, Treatment};
@@ -45,6 +46,8 @@ pub struct PodDrops {
     pub launch_time_too_far: u64,
     /// Frames whose launch time is off by TAI − UTC: the application used CLOCK_REALTIME.
     pub launch_time_wrong_clock: u64,
+    /// Frames of a pod in overlay mode that no known next hop could be given ([`Forwarder::forward`]).
+    pub no_next_hop: u64,
 }
 
 impl PodDrops {
@@ -54,6 +57,7 @@ impl PodDrops {
             + self.quota_exceeded
             + self.launch_time_too_far
             + self.launch_time_wrong_clock
+            + self.no_next_hop
     }
 }
 
@@ -113,6 +117,7 @@ pub struct PodNames {
 pub struct PodPort<P> {
     port: P,
     names: Arc<PodNames>,
+    mode: PodMode,
     rules: Vec<Rule>,
     treatments: Vec<Treatment>,
     frame_quota: u32,
@@ -153,6 +158,12 @@ impl<P> PodPlace<P> {
         self.waiting.get()
     }
 
+    /// Whether the frames of the pod are for routers, not for stations.
+    pub fn is_overlay(&self) -> bool {
+        let mode = self.pod.as_ref().map(|pod| pod.mode);
+        mode == Some(PodMode::Overlay)
+    }
+
     /// Whether another pod can have this place.
     pub fn is_free(&self) -> bool {
         self.pod.is_none() && self.waiting() == 0
@@ -168,6 +179,7 @@ impl<P: Port> PodPort<P> {
                 pod: pod.attachment.name.clone(),
                 streams: pod.stream_names.clone(),
             }),
+            mode: pod.attachment.mode,
             rules: pod.attachment.rules.clone(),
             treatments: pod.treatments.clone(),
             frame_quota,
@@ -353,12 +365,13 @@ impl<P: Port> PodPlace<P> {
     }
 
     /// Classifies a frame of the pod for the scheduler, and makes it wait within the pod's quota; `index` is this place's
-    /// number in the worker.
+    /// number in the worker. That of a pod in overlay mode is forwarded: what waits is the frame that will leave.
     pub fn admit(
         &mut self,
-        frame: P::Frame,
+        mut frame: P::Frame,
         index: usize,
         clocks: ClockRelation,
+        forwarder: &mut Forwarder,
         now: TaiTime,
     ) -> Received<P::Frame> {
         let Some(pod) = &mut self.pod else {
@@ -370,15 +383,22 @@ impl<P: Port> PodPlace<P> {
         let Classified {
             stream,
             launch,
-            header_bytes,
+            mut header_bytes,
         } = classified;
         pod.streams[stream].received += 1;
         if self.waiting.get() >= pod.frame_quota {
             pod.drops.quota_exceeded += 1;
             return Received::Dropped;
         }
-        self.waiting.set(self.waiting.get() + 1);
         let treatment = pod.treatments[stream];
+        if pod.mode == PodMode::Overlay {
+            let Some(bytes) = forwarder.forward(&mut frame, treatment.class) else {
+                pod.drops.no_next_hop += 1;
+                return Received::Dropped;
+            };
+            header_bytes = bytes;
+        }
+        self.waiting.set(self.waiting.get() + 1);
         let length_bytes = frame.bytes().len() as u32;
         Received::Arrival(Arrival {
             length_bytes,

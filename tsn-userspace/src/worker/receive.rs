@@ -111,13 +111,14 @@ impl<P: Port> Worker<P> {
             return 0;
         };
         let mut copies = 0;
-        if !self.delivery.stations.is_empty() {
+        if !self.delivery.stations.is_empty() && !self.places[index].is_overlay() {
             match self.deliver_from_pod(index, frame) {
                 (made, Some(kept)) => (copies, frame) = (made, kept),
                 (_, None) => return 1,
             }
         }
-        let received = self.places[index].admit(frame, index, self.clocks, now);
+        let clocks = self.clocks;
+        let received = self.places[index].admit(frame, index, clocks, &mut self.forwarder, now);
         if let Received::Arrival(arrival) = received {
             let (_, stream) = untag(arrival.stream);
             let refused = self.scheduler.enqueue(self.on_wire(now), arrival).is_err();

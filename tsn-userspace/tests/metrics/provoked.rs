@@ -21,6 +21,7 @@ const RING_FULL: &str = "tsnd_pod_dropped_frames_total{cause=\"receive_ring_full
 const TOO_SHORT: &str = "tsnd_pod_dropped_frames_total{cause=\"receive_length_errors\"}";
 const WAITING: &str = "tsnd_pod_ring_frames";
 const UNMATCHED: &str = "tsnd_pod_dropped_frames_total{cause=\"unmatched\"}";
+const NO_NEXT_HOP: &str = "tsnd_pod_dropped_frames_total{cause=\"no_next_hop\"}";
 const REFUSED: &str = "tsnd_uplink_dropped_frames_total{cause=\"transmit_ring_full\"}";
 const RING: &str = "tsnd_uplink_ring_frames";
 const DROPPED: &str = "tsnd_uplink_dropped_frames_total{cause=\"device\"}";
@@ -95,6 +96,9 @@ fn what_is_not_provoked_end_to_end_is_provoked_here() {
     };
     let wanted = [DROPPED, OVERRUN];
     Bench::start(CONFIGURATION, losing_and_slow).send_until(OURS, &wanted, &mut seen);
+
+    let overlay = CONFIGURATION.replace("/nowhere", "/nowhere\n    mode: overlay");
+    Bench::start(&overlay, Faults::default()).send_until(OURS, &[NO_NEXT_HOP], &mut seen);
 
     delivery::provoke(&DELIVERY, &mut seen);
     attachments::provoke(&mut seen);
