@@ -81,6 +81,14 @@ fn a_bad_configuration_file_is_refused_by_field_or_line() {
             &["traffic-classes[0].capacity", "1 to 65536"],
         ),
         (
+            with("capacity: 1024", "dscp: 64"),
+            &["traffic-classes[0].dscp", "64; 0 to 63"],
+        ),
+        (
+            with("capacity: 1024", "pcp: 8"),
+            &["traffic-classes[0].pcp", "8; 0 to 7"],
+        ),
+        (
             with(
                 "gate-states-value: [7]",
                 "gate-states-value: [video, radio]",
