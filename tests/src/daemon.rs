@@ -125,6 +125,7 @@ impl Daemon {
         command.arg("--control").arg(control.socket());
         command.arg("--pin-dir").arg(home.pin_directory());
         command.arg("--state-dir").arg(&state);
+        command.arg("--cni-dir").arg(home.file("cni"));
         command.args(options);
         command.env("NOTIFY_SOCKET", notify.path());
         command.env("RUNTIME_DIRECTORY", home.directory.path()); // where DPDK leaves a directory

@@ -95,9 +95,14 @@ impl Device {
         set().map_err(failed("set the MTU", &self.name))
     }
 
-    /// Switches generic receive offload on, which on a veth switches its receive polling (NAPI) on.
-    pub(super) fn enable_gro(&self) -> Result<(), ProgramError> {
-        ethtool::enable_gro(&self.name).map_err(failed("switch GRO on", &self.name))
+    /// Whether generic receive offload is on, and with it on a veth the receive polling (NAPI).
+    pub(super) fn gro(&self) -> Result<bool, ProgramError> {
+        ethtool::gro(&self.name).map_err(failed("read GRO", &self.name))
+    }
+
+    /// Switches it on or off.
+    pub(super) fn set_gro(&self, on: bool) -> Result<(), ProgramError> {
+        ethtool::set_gro(&self.name, on).map_err(failed("switch GRO", &self.name))
     }
 
     /// Leaves VLAN tags in received frames, since an XDP program that redirects a frame loses a tag beside it.

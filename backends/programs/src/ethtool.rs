@@ -135,8 +135,14 @@ pub(super) fn channels(device: &str) -> io::Result<Channels> {
     })
 }
 
-pub(super) fn enable_gro(device: &str) -> io::Result<()> {
-    exchange(device, &mut [SET_GRO, 1])
+/// Generic receive offload; on a veth also its receive polling (NAPI).
+pub(super) fn gro(device: &str) -> io::Result<bool> {
+    let [_, on] = words::<2>(device, GET_GRO)?;
+    Ok(on != 0)
+}
+
+pub(super) fn set_gro(device: &str, on: bool) -> io::Result<()> {
+    exchange(device, &mut [SET_GRO, u32::from(on)])
 }
 
 /// Switches the taking of VLAN tags out of received frames off.

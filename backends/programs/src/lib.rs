@@ -9,7 +9,10 @@
 //! <pin_dir>/pods/<name>/redirect      link of the redirect program
 //! <pin_dir>/pods/<name>/stamp         link of the stamp program
 //! <pin_dir>/pods/<name>/slot -> 3     the pod's index into the maps
+//! <pin_dir>/pods/<name>/netns -> /... path of the pod's namespace; the pair in it is that of the values
+//! <pin_dir>/pods/<name>/interface ... `interface`, `inside-ifindex` and `host-ifindex`
 //! <pin_dir>/pods/<name>/mtu -> 1500   the host end's MTU before the pod was attached
+//! <pin_dir>/pods/<name>/gro -> false  whether GRO was on at the pod's end
 //! <pin_dir>/pods/<name>/object -> 42  which build the pod's programs are of
 //! ```
 //!

@@ -115,9 +115,16 @@ impl PodPins {
         read_value(&self.0.join("slot"))
     }
 
-    /// The host end's MTU before the pod was attached.
-    pub fn host_mtu(&self) -> Option<u32> {
-        read_value(&self.0.join("mtu"))
+    /// How the pair was before the pod was attached; `None` if nothing is pinned, or by a build that did not note it.
+    pub fn before(&self) -> Option<Before> {
+        Some(Before {
+            netns: fs::read_link(self.0.join("netns")).ok()?,
+            interface: read_value(&self.0.join("interface"))?,
+            inside_ifindex: read_value(&self.0.join("inside-ifindex"))?,
+            host_ifindex: read_value(&self.0.join("host-ifindex"))?,
+            host_mtu: read_value(&self.0.join("mtu"))?,
+            gro: read_value(&self.0.join("gro"))?,
+        })
     }
 
     /// Which object the pod's programs come from; `None` while they are being replaced.
@@ -137,19 +144,42 @@ impl PodPins {
     }
 
     /// Makes the directory with its plain values.
-    pub fn create(&self, slot: u32, host_mtu: u32) -> Result<(), ProgramError> {
+    pub fn create(&self, slot: u32, before: &Before) -> Result<(), ProgramError> {
         make_directory(&self.0)?;
-        write_value(&self.0.join("slot"), slot)?;
-        write_value(&self.0.join("mtu"), host_mtu)
+        let netns = self.0.join("netns");
+        symlink(&before.netns, &netns).map_err(failed("make", &netns))?;
+        write_value(&self.0.join("interface"), &before.interface)?;
+        write_value(&self.0.join("inside-ifindex"), before.inside_ifindex)?;
+        write_value(&self.0.join("host-ifindex"), before.host_ifindex)?;
+        write_value(&self.0.join("mtu"), before.host_mtu)?;
+        write_value(&self.0.join("gro"), before.gro)?;
+        write_value(&self.0.join("slot"), slot)
     }
 
     /// Removes the directory, in which no link is left.
     pub fn remove(&self) -> Result<(), ProgramError> {
-        for value in ["slot", "mtu", "object"] {
+        for value in list(&self.0)? {
             unlink(&self.0.join(value))?;
         }
         fs::remove_dir(&self.0).map_err(failed("remove", &self.0))
     }
+}
+
+/// A pod's veth pair as it was found: where it is, and what attaching changes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// Path of the pod's network namespace.
+    pub netns: PathBuf,
+    /// Name that the pod's end had.
+    pub interface: String,
+    /// Index of the pod's end, in the pod's network namespace.
+    pub inside_ifindex: u32,
+    /// Index of the host end.
+    pub host_ifindex: u32,
+    /// The host end's MTU.
+    pub host_mtu: u32,
+    /// Whether GRO was on at the pod's end.
+    pub gro: bool,
 }
 
 /// The index of the device to which the link pinned at `path` is attached, if there are such a link and device.

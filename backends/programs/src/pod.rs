@@ -1,5 +1,6 @@
 //! Attaching and detaching a pod.
 
+use std::path::Path;
 use std::time::Duration;
 
 use aya::Ebpf;
@@ -9,7 +10,7 @@ use tsn_port::MacAddress;
 
 use super::device::Device;
 use super::maps::{load, map_error};
-use super::pins::{PodPins, attached_to, detach};
+use super::pins::{Before, PodPins, attached_to, detach};
 use super::slots::random_secret;
 use super::{AttachedPod, ProgramError, Programs, VethPod, attach, netns};
 
@@ -29,7 +30,7 @@ impl Programs {
     /// switches GRO on at the pod's end, and attaches the redirect and then the stamp program.
     ///
     /// A pod that an earlier run left attached keeps its links, slot and secret; its rules are replaced, and its
-    /// programs where this build has others. Where the pod was made anew under the same name, what was pinned for the
+    /// programs where this build has others. Its ends are found also if they were renamed since. Where the pod was made anew under the same name, what was pinned for the
     /// old one is removed first.
     ///
     /// # Errors
@@ -44,7 +45,7 @@ impl Programs {
             });
         }
         let pins = self.pins.pod(&pod.name)?;
-        let pair = find_pair(pod)?;
+        let pair = find_pair(pod, &pins)?;
         let queues = pair.host.receive_queues()?;
         if queues > 1 {
             return Err(ProgramError::ReceiveQueues {
@@ -63,12 +64,11 @@ impl Programs {
             None => {
                 self.detach_pod(&pod.name)?;
                 // Detaching what was half attached has put the MTU back.
-                let pair = find_pair(pod)?;
+                let pair = find_pair(pod, &pins)?;
                 let slot = self.free_slot()?;
                 if let Err(error) = self.attach_anew(pod, &pins, &pair, slot) {
                     // Tidying up as far as possible; the first error is the one to tell.
                     let _ = self.detach_pod(&pod.name);
-                    let _ = pair.host.set_mtu(pair.host.mtu);
                     return Err(error);
                 }
                 slot
@@ -84,8 +84,24 @@ impl Programs {
         })
     }
 
+    /// Whether both programs of a pod are attached to their devices, and the host end is in this network namespace:
+    /// whatever names the devices have by now.
+    pub fn is_attached(&self, name: &str) -> bool {
+        let Ok(pins) = self.pins.pod(name) else {
+            return false;
+        };
+        pins.before().is_some_and(|before| {
+            // A device that is moved to another namespace keeps its program.
+            let is_here = Device::by_index(before.host_ifindex).is_ok();
+            is_here
+                && attached_to(&pins.redirect()) == Some(before.host_ifindex)
+                && attached_to(&pins.stamp()).is_some()
+        })
+    }
+
     /// Gives a pod's frames back to the kernel path: detaches the stamp program, then the redirect program, and puts
-    /// the host end's MTU back. A pod, veth or namespace that is gone is no error. GRO stays on.
+    /// back the host end's MTU and the GRO of the pod's end. A pod, veth or namespace that is gone is no error. What was
+    /// interrupted half way is brought to its end.
     ///
     /// # Errors
     ///
@@ -96,20 +112,17 @@ impl Programs {
             return Ok(());
         }
         detach(&pins.stamp())?;
-        let host_ifindex = attached_to(&pins.redirect());
-        if host_ifindex.is_some() {
+        if attached_to(&pins.redirect()).is_some() {
             // A stamped frame must not meet a host end that does not take the stamp off.
             std::thread::sleep(DRAIN);
         }
         detach(&pins.redirect())?;
-        if let Some((index, mtu)) = host_ifindex.zip(pins.host_mtu())
-            && let Ok(host) = Device::by_index(index)
-        {
-            // Fails when the device goes away right now, and then it does not matter.
-            let _ = host.set_mtu(mtu);
-        }
+        // Before GRO: what the uplink's program redirects to the pod would be lost without it.
         if let Some(slot) = pins.slot() {
             self.clear_slot(slot)?;
+        }
+        if let Some(before) = pins.before() {
+            put_back(&before);
         }
         pins.remove()
     }
@@ -146,7 +159,7 @@ impl Programs {
         slot: u32,
     ) -> Result<(), ProgramError> {
         // From here on `detach_pod` knows what to take back.
-        pins.create(slot, pair.host.mtu)?;
+        pins.create(slot, &look(pod, pair)?)?;
         self.write_slot(slot, pair, random_secret()?, &pod.rules)?;
         self.clear_counters(slot)?;
         let mut object = self.load(slot)?;
@@ -171,9 +184,29 @@ impl Programs {
     }
 }
 
-/// Finds both ends, and makes sure that they are each other's.
-fn find_pair(pod: &VethPod) -> Result<Pair, ProgramError> {
-    let inside = netns::within(&pod.end.netns, || Device::by_name(&pod.end.interface))?;
+/// Finds both ends, and makes sure that they are each other's. An end inside that is no longer found by its name is the
+/// one with the index that is pinned under that name, if that is still the other end of the same pair.
+fn find_pair(pod: &VethPod, pins: &PodPins) -> Result<Pair, ProgramError> {
+    let by_name = netns::within(&pod.end.netns, || Device::by_name(&pod.end.interface));
+    let no_such_name = match by_name {
+        Ok(inside) => return pair_of(inside),
+        Err(error) => error,
+    };
+    let renamed = pins
+        .before()
+        .filter(|before| before.interface == pod.end.interface)
+        .and_then(|before| pinned_pair(&pod.end.netns, &before));
+    renamed.ok_or(no_such_name)
+}
+
+/// The pair with the pinned indices, if it is in that namespace.
+fn pinned_pair(netns: &Path, before: &Before) -> Option<Pair> {
+    let inside = netns::within(netns, || Device::by_index(before.inside_ifindex)).ok()?;
+    let pair = pair_of(inside).ok()?;
+    (pair.host.index == before.host_ifindex).then_some(pair)
+}
+
+fn pair_of(inside: Device) -> Result<Pair, ProgramError> {
     let peer = match inside.peer {
         Some(peer) if inside.kind == "veth" => peer,
         _ => {
@@ -194,11 +227,36 @@ fn find_pair(pod: &VethPod) -> Result<Pair, ProgramError> {
     }
 }
 
+/// What there is to put back.
+fn look(pod: &VethPod, pair: &Pair) -> Result<Before, ProgramError> {
+    Ok(Before {
+        netns: pod.end.netns.clone(),
+        interface: pod.end.interface.clone(),
+        inside_ifindex: pair.inside.index,
+        host_ifindex: pair.host.index,
+        host_mtu: pair.host.mtu,
+        gro: netns::within(&pod.end.netns, || pair.inside.gro())?,
+    })
+}
+
+/// Puts back what [`prepare`] has changed. What fails does so because the device goes away right now, or its namespace
+/// has no path any more, which is on its way out too.
+fn put_back(before: &Before) {
+    if let Ok(host) = Device::by_index(before.host_ifindex) {
+        let _ = host.set_mtu(before.host_mtu);
+    }
+    if !before.gro
+        && let Some(pair) = pinned_pair(&before.netns, before)
+    {
+        let _ = netns::within(&before.netns, || pair.inside.set_gro(false));
+    }
+}
+
 /// Makes room for the stamp, without which full frames vanish, and lets the pod's end take redirected frames.
 fn prepare(pod: &VethPod, pair: &Pair) -> Result<(), ProgramError> {
     let needed = pair.inside.mtu + STAMP_HEADER_BYTES as u32;
     if pair.host.mtu < needed {
         pair.host.set_mtu(needed)?;
     }
-    netns::within(&pod.end.netns, || pair.inside.enable_gro())
+    netns::within(&pod.end.netns, || pair.inside.set_gro(true))
 }

@@ -65,11 +65,9 @@ impl VethPods {
         self.programs.detach_pod(name)
     }
 
-    /// Whether the pod is attached and its host end still exists.
+    /// Whether the pod is attached and its devices still exist, under whatever name.
     pub fn is_attached(&self, name: &str) -> bool {
-        self.attached.get(name).is_some_and(|pod| {
-            nix::net::if_::if_nametoindex(pod.host_interface.as_str()) == Ok(pod.host_ifindex)
-        })
+        self.attached.contains_key(name) && self.programs.is_attached(name)
     }
 
     /// What the kernel programs count for a pod; zeros while it is not attached.

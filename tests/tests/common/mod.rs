@@ -144,6 +144,7 @@ impl Bed {
         command.arg("--control").arg(self.home.file("control.sock"));
         command.arg("--pin-dir").arg(self.home.pin_directory());
         command.arg("--state-dir").arg(self.home.file("state"));
+        command.arg("--cni-dir").arg(self.home.file("cni"));
         command
     }
 

@@ -73,9 +73,14 @@ impl Lab {
         self.ip("pod", &format!("addr add {POD}/24 dev eth0"));
     }
 
+    /// Deletes the pod's namespace, and waits for nothing.
+    pub fn delete_pod_only(&self) {
+        run(&format!("ip netns del {}", self.name("pod")));
+    }
+
     /// Deletes the pod's namespace, and its veth pair with it.
     pub fn delete_pod(&self) {
-        run(&format!("ip netns del {}", self.name("pod")));
+        self.delete_pod_only();
         until("the host end is gone", || {
             !self.within("node", || if_nametoindex("host").is_ok())
         });

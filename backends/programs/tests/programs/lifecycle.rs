@@ -3,7 +3,7 @@
 use tsn_common::{MAX_RULES, PodCounter, Rule};
 use tsn_programs::{AttachedPod, ProgramError, Programs};
 
-use crate::lab::{PEER, POD, PORT};
+use crate::lab::{Lab, PEER, POD, PORT, run};
 use crate::traffic::{received, send_timed};
 use crate::{TIMEOUT, counter, open, with_node};
 
@@ -53,22 +53,131 @@ fn a_later_run_adopts_what_is_attached() {
     });
 }
 
+/// What attaching might change of the pair: all that the kernel tells, but for the bridge's timers.
+fn look(lab: &Lab, inside: &str, host: &str) -> [String; 4] {
+    let features = |namespace: &str, device: &str| {
+        run(&format!(
+            "ip netns exec {} ethtool -k {device}",
+            lab.name(namespace)
+        ))
+    };
+    let named = [("pod", inside), ("node", host)];
+    let [one, two] = named.map(|(namespace, device)| {
+        let text = lab.ip(namespace, &format!("-d link show {device}"));
+        let text = text.replace(device, "_");
+        let mut words: Vec<&str> = text.split_whitespace().collect();
+        while let Some(timer) = words.iter().position(|word| word.ends_with("_timer")) {
+            words.drain(timer..timer + 2);
+        }
+        words.join(" ")
+    });
+    let [three, four] = named
+        .map(|(namespace, device)| features(namespace, device).replace(&format!("{device}:"), ""));
+    [one, two, three, four]
+}
+
 #[test]
 fn detaching_puts_everything_back() {
     with_node(|lab, mut programs| {
-        let mtu = || lab.ip("node", "link show host").contains("mtu 1500");
-        assert!(mtu());
-        programs.attach_pod(&lab.pod("pod")).unwrap();
-        assert!(!mtu());
-        assert!(lab.ip("node", "link show host").contains("xdp"));
-        programs.detach_pod("pod").unwrap();
-        assert!(mtu());
-        assert!(!lab.ip("node", "link show host").contains("xdp"));
-        assert!(programs.pinned_pods().unwrap().is_empty());
-        programs.detach_pod("pod").unwrap();
+        for gro in ["off", "on"] {
+            let pod = lab.name("pod");
+            run(&format!("ip netns exec {pod} ethtool -K eth0 gro {gro}"));
+            let before = look(lab, "eth0", "host");
+            programs.attach_pod(&lab.pod("pod")).unwrap();
+            let attached = look(lab, "eth0", "host");
+            assert!(attached[1].contains("mtu 1524"), "{}", attached[1]);
+            assert!(attached[1].contains("xdp"), "{}", attached[1]);
+            assert!(attached[2].contains("generic-receive-offload: on"));
+            programs.detach_pod("pod").unwrap();
+            assert_eq!(look(lab, "eth0", "host"), before, "GRO {gro} before");
+            assert!(programs.pinned_pods().unwrap().is_empty());
+            programs.detach_pod("pod").unwrap();
+        }
 
         let again = programs.attach_pod(&lab.pod("pod")).unwrap();
         assert_eq!((again.slot, again.adopted), (0, false));
+    });
+}
+
+#[test]
+fn renamed_ends_are_found_by_their_indices() {
+    with_node(|lab, mut programs| {
+        let before = look(lab, "eth0", "host");
+        let first = programs.attach_pod(&lab.pod("pod")).unwrap();
+        lab.ip("pod", "link set eth0 name inside");
+        lab.ip("node", "link set host name outside");
+        assert!(programs.is_attached("pod"));
+        drop(programs);
+
+        let mut programs = open(lab);
+        let after = programs.attach_pod(&lab.pod("pod")).unwrap();
+        assert_eq!((after.adopted, after.slot), (true, first.slot));
+        assert_eq!(after.host_interface, "outside");
+        // Another device that has the name now is the one that is meant.
+        lab.ip("pod", "link add eth0 type bridge");
+        let error = programs.attach_pod(&lab.pod("pod")).unwrap_err();
+        assert!(matches!(error, ProgramError::NotVeth { .. }), "{error}");
+        let mut other = lab.pod("pod");
+        other.end.interface = "eth1".to_owned();
+        let error = programs.attach_pod(&other).unwrap_err();
+        assert!(matches!(error, ProgramError::Device { .. }), "{error}");
+        drop(programs);
+
+        let mut programs = open(lab);
+        programs.detach_pod("pod").unwrap();
+        assert!(!programs.is_attached("pod"));
+        assert_eq!(look(lab, "inside", "outside"), before);
+    });
+}
+
+#[test]
+fn a_pod_is_attached_until_its_devices_are_gone() {
+    with_node(|lab, mut programs| {
+        assert!(!programs.is_attached("pod"));
+        programs.attach_pod(&lab.pod("pod")).unwrap();
+        assert!(programs.is_attached("pod"));
+        lab.ip("node", &format!("link set host netns {}", lab.name("peer")));
+        assert!(!programs.is_attached("pod"));
+        programs.detach_pod("pod").unwrap();
+
+        lab.delete_pod_only();
+        lab.add_pod("");
+        programs.attach_pod(&lab.pod("pod")).unwrap();
+        lab.delete_pod();
+        assert!(!programs.is_attached("pod"));
+    });
+}
+
+/// A daemon that is killed while it detaches leaves any of these states.
+#[test]
+fn an_interrupted_detaching_is_brought_to_its_end() {
+    with_node(|lab, mut programs| {
+        let before = look(lab, "eth0", "host");
+        let pin = |name: &str| lab.bpffs.join("tsnd/pods/pod").join(name);
+        let interruptions: [&[&str]; 3] =
+            [&["stamp"], &["stamp", "redirect"], &["stamp", "object"]];
+        for done in interruptions {
+            programs.attach_pod(&lab.pod("pod")).unwrap();
+            drop(programs);
+            for name in done {
+                // A link goes when nothing holds it any more.
+                std::fs::remove_file(pin(name)).unwrap();
+            }
+            programs = open(lab);
+            programs.detach_pod("pod").unwrap();
+            assert_eq!(look(lab, "eth0", "host"), before, "after {done:?}");
+            assert!(programs.pinned_pods().unwrap().is_empty());
+        }
+        // Or while it attaches: nothing but plain values, of which the last is missing.
+        programs.attach_pod(&lab.pod("pod")).unwrap();
+        drop(programs);
+        for name in ["stamp", "redirect", "object", "slot"] {
+            std::fs::remove_file(pin(name)).unwrap();
+        }
+        programs = open(lab);
+        assert!(!programs.attach_pod(&lab.pod("pod")).unwrap().adopted);
+        programs.detach_pod("pod").unwrap();
+        assert_eq!(look(lab, "eth0", "host"), before);
     });
 }
 
