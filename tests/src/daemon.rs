@@ -59,6 +59,11 @@ impl Home {
         self.bpffs.path().join("tsnd")
     }
 
+    /// Where the CNI plugin leaves its records.
+    pub fn record_directory(&self) -> PathBuf {
+        self.file("cni")
+    }
+
     /// A file in the home, such as the configuration.
     pub fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -125,7 +130,7 @@ impl Daemon {
         command.arg("--control").arg(control.socket());
         command.arg("--pin-dir").arg(home.pin_directory());
         command.arg("--state-dir").arg(&state);
-        command.arg("--cni-dir").arg(home.file("cni"));
+        command.arg("--cni-dir").arg(home.record_directory());
         command.args(options);
         command.env("NOTIFY_SOCKET", notify.path());
         command.env("RUNTIME_DIRECTORY", home.directory.path()); // where DPDK leaves a directory

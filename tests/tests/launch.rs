@@ -2,49 +2,21 @@
 
 mod common;
 
-use std::{process::Command, time::Duration};
+use std::process::Command;
 
 use common::{
     Bed, CONTROL, RAW_ETHERTYPE, Settings,
-    counters::{Counters, number, stalls},
+    counters::{Counters, number},
+    launch::{CLIENT_BOUND, PYTHON_CLIENT, assert_launched},
     wait_at_rest,
 };
 use tsn_tests::{
     capture::CapturedFrame,
     clients::{python, trafgen},
-    daemon::Daemon,
     isochron::Isochron,
     process::Process,
     topology::POD_INTERFACE,
 };
-
-/// Clients run this long at most.
-const CLIENT_BOUND: Duration = Duration::from_secs(60);
-
-/// A client as anybody would write it: the standard library's socket module, SO_PRIORITY and SO_TXTIME. Each datagram
-/// carries its launch time (TAI) and its number. Without privilege it uses CLOCK_MONOTONIC.
-const PYTHON_CLIENT: &str = r#"
-import os, socket, struct, sys, time
-SO_TXTIME, CLOCK_TAI = 61, 11
-destination, port, frames, clock = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-if clock == time.CLOCK_MONOTONIC:
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, 5)
-s.setsockopt(socket.SOL_SOCKET, SO_TXTIME, struct.pack("iI", clock, 0))
-period = 2_000_000
-tai = lambda: time.clock_gettime_ns(CLOCK_TAI)
-first = (tai() // period + 20) * period + 100_000
-for number in range(frames):
-    launch = first + number * period
-    while tai() < launch - 1_000_000:
-        time.sleep(0.0001)
-    offset = 0 if clock == CLOCK_TAI else tai() - time.clock_gettime_ns(clock)
-    s.sendmsg([struct.pack("!QI", launch, number)],
-              [(socket.SOL_SOCKET, SO_TXTIME, struct.pack("Q", launch - offset))], 0, (destination, port))
-"#;
 
 /// A client in C, to be linked statically: nothing can be put under it.
 const C_CLIENT: &str = r#"
@@ -91,73 +63,11 @@ int main(int count, char **arguments) {
 }
 "#;
 
-/// Launch time and number in the payload of a datagram of these clients.
-fn launch_and_number(frame: &CapturedFrame) -> (u64, u32) {
-    (
-        u64::from_be_bytes(frame.bytes[42..50].try_into().unwrap()),
-        u32::from_be_bytes(frame.bytes[50..54].try_into().unwrap()),
-    )
-}
-
-/// Lets a client send, and asserts that everything went through the daemon and out of the wire, once, in order, and
-/// not before its time.
-fn assert_launched(bed: &Bed, daemon: &Daemon, frames: u32, start: impl FnOnce() -> Process) {
-    let wire = bed.capture();
-    start().finish(CLIENT_BOUND).unwrap();
-    wait_at_rest(daemon);
-    let counters = Counters::of(daemon);
-    counters.assert_conserved();
-    assert_eq!(counters.all_drops(), 0, "{}", counters.all_causes());
-    let stream = counters.stream("pod1", "timed");
-    assert_eq!(number(&stream["received"]), u64::from(frames));
-    assert_eq!(number(&stream["sent"]), u64::from(frames));
-
-    let captured = wire.finish().unwrap();
-    let timed: Vec<_> = captured
-        .iter()
-        .filter(|frame| frame.udp_destination() == Some(CONTROL))
-        .collect();
-    let numbers: Vec<u32> = timed
-        .iter()
-        .map(|frame| launch_and_number(frame).1)
-        .collect();
-    assert_eq!(
-        numbers,
-        (0..frames).collect::<Vec<_>>(),
-        "each once, in order"
-    );
-
-    let mut errors_ns: Vec<i64> = timed
-        .iter()
-        .map(|frame| frame.arrival_ns.cast_signed() - launch_and_number(frame).0.cast_signed())
-        .collect();
-    errors_ns.sort_unstable();
-    let at = |part: f64| errors_ns[((errors_ns.len() - 1) as f64 * part) as usize];
-    let lead_ns = number(&counters.status["uplink"]["lead-ns"]);
-    println!(
-        "arrival - launch time in ns: min {} median {} p90 {} max {}; lead {lead_ns}; {} of {frames} sent late, {} \
-         touched by {} stalls",
-        at(0.0),
-        at(0.5),
-        at(0.9),
-        at(1.0),
-        stream["sent-late"],
-        stream["stalled"],
-        stalls(daemon).len()
-    );
-    // The daemon acts earlier by the lead, never by more; ten of them leave room for a lead that has been followed
-    // down since, and for nothing that sends early by design.
-    assert!(
-        at(0.0) >= -10 * lead_ns.cast_signed(),
-        "a frame left before its launch time"
-    );
-}
-
 #[test]
 fn python_with_tai_launch_times_loses_nothing_and_is_never_early() {
     let bed = Bed::new(1);
     let daemon = bed.start(&bed.configuration(&Settings::default()));
-    assert_launched(&bed, &daemon, 200, || {
+    assert_launched(&daemon, bed.capture(), 200, || {
         let destination = bed.far(1).ipv4.to_string();
         let arguments = [&*destination, &CONTROL.to_string(), "200", "11"];
         python(&bed.near(1).namespace, PYTHON_CLIENT, &arguments).unwrap()
@@ -169,7 +79,7 @@ fn python_with_tai_launch_times_loses_nothing_and_is_never_early() {
 fn unprivileged_python_with_monotonic_launch_times_does_as_well() {
     let bed = Bed::new(1);
     let daemon = bed.start(&bed.configuration(&Settings::default()));
-    assert_launched(&bed, &daemon, 200, || {
+    assert_launched(&daemon, bed.capture(), 200, || {
         let destination = bed.far(1).ipv4.to_string();
         let arguments = [&*destination, &CONTROL.to_string(), "200", "1"];
         python(&bed.near(1).namespace, PYTHON_CLIENT, &arguments).unwrap()
@@ -193,7 +103,7 @@ fn a_statically_linked_client_does_as_well() {
         String::from_utf8_lossy(&compiled.stderr)
     );
     let daemon = bed.start(&bed.configuration(&Settings::default()));
-    assert_launched(&bed, &daemon, 200, || {
+    assert_launched(&daemon, bed.capture(), 200, || {
         let mut command = bed.near(1).namespace.command(&client);
         command.arg(bed.far(1).ipv4.to_string());
         command.args([&CONTROL.to_string(), "200"]);

@@ -60,6 +60,8 @@ impl Family {
 pub enum Kind {
     /// Flannel's `vxlan`: `flannel.1` carries IPv4 over IPv4, `flannel-v6.1` IPv6 over IPv6.
     Vxlan,
+    /// As `Vxlan`, with tunnels that compute no UDP checksum, as older ones did.
+    VxlanZeroChecksum,
     /// The same two devices, each with the other's routes: IPv6 over IPv4 and IPv4 over IPv6.
     VxlanCrossed,
     /// As `Vxlan`, with a router between the nodes.
@@ -70,8 +72,9 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Vxlan,
+        Self::VxlanZeroChecksum,
         Self::VxlanCrossed,
         Self::VxlanThroughRouter,
         Self::HostGateway,
@@ -83,7 +86,7 @@ impl Kind {
             (Self::HostGateway, _) => None,
             (Self::VxlanCrossed, Family::V4) => Some(Family::V6),
             (Self::VxlanCrossed, Family::V6) => Some(Family::V4),
-            (Self::Vxlan | Self::VxlanThroughRouter, inner) => Some(inner),
+            (_, inner) => Some(inner),
         }
     }
 }
@@ -182,7 +185,7 @@ fn underlay_host(network: u8, host: u8, family: Family) -> IpAddr {
 }
 
 /// The router's address in a node's network.
-fn router_address(number: u8, family: Family) -> IpAddr {
+fn router_host(number: u8, family: Family) -> IpAddr {
     underlay_host(number, 254, family)
 }
 
@@ -224,7 +227,7 @@ fn router_between(near: &Node, far: &Node) -> Result<Namespace> {
         wire((&node.namespace, UPLINK), (&router, end))?;
         let mut lines = format!("link set {end} up\n");
         for family in Family::ALL {
-            let address = underlay_prefix(router_address(number, family));
+            let address = underlay_prefix(router_host(number, family));
             lines += &format!("addr add {address} dev {end}{}\n", node::no_dad(family));
         }
         router.batch("ip", &lines)?;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context, Result};
 
-use super::{Family, Kind, router_address, underlay_address, underlay_prefix};
+use super::{Family, Kind, router_host, underlay_address, underlay_prefix};
 use crate::{
     namespace::{Namespace, run_batch},
     topology::{POD_INTERFACE, Pod, UPLINK},
@@ -64,6 +64,11 @@ impl Node {
     /// The tunnel that carries packets of a family from here, such as `flannel.1`.
     pub fn tunnel_of(&self, inner: Family) -> Option<&'static str> {
         self.kind.underlay(inner).map(tunnel_name)
+    }
+
+    /// Ethernet address of the bridge, to which its pods send what is to be routed.
+    pub fn router_address(&self) -> String {
+        format!("02:c0:00:00:00:{:02x}", self.number)
     }
 
     /// Forgets the neighbours that it has found on the underlay.
@@ -140,11 +145,14 @@ impl Node {
             let address = underlay_prefix(self.address(family));
             lines += &format!("addr add {address} dev {UPLINK}{}\n", no_dad(family));
             if self.kind == Kind::VxlanThroughRouter {
-                let via = router_address(self.number, family);
+                let via = router_host(self.number, family);
                 lines += &format!("route add default via {via}\n");
             }
         }
-        lines += &format!("link add {BRIDGE} mtu {POD_MTU} type bridge\nlink set {BRIDGE} up\n");
+        lines += &format!(
+            "link add {BRIDGE} address {} mtu {POD_MTU} type bridge\nlink set {BRIDGE} up\n",
+            self.router_address()
+        );
         for family in Family::ALL {
             let address = self.in_pod_subnet(family, 1);
             lines += &format!("addr add {address} dev {BRIDGE}{}\n", no_dad(family));
@@ -175,11 +183,16 @@ impl Node {
                 self.pod_address(inner, 0),
                 if inner == Family::V4 { 32 } else { 128 },
             );
+            let checksum = match (self.kind, underlay) {
+                (Kind::VxlanZeroChecksum, Family::V4) => " noudpcsum",
+                (Kind::VxlanZeroChecksum, Family::V6) => " udp6zerocsumtx udp6zerocsumrx",
+                _ => "",
+            };
             self.namespace.batch(
                 "ip",
                 &format!(
                     "link add {device} address {mac} mtu {mtu} type vxlan id {VNI} dev {UPLINK} local {local} \
-                     dstport {VXLAN_PORT} nolearning\n\
+                     dstport {VXLAN_PORT} nolearning{checksum}\n\
                      addr add {own}/{bits} dev {device}{}\n\
                      link set {device} up\n",
                     no_dad(inner)

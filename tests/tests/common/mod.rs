@@ -2,8 +2,10 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod counters;
+pub mod launch;
 pub mod openmetrics;
 pub mod overlay;
+pub mod packets;
 pub mod runs;
 pub mod shim;
 pub mod traffic;

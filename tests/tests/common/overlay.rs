@@ -11,9 +11,14 @@ use tsn_tests::{
     daemon::{Daemon, Home},
     overlay::{Family, Kind, Network, Node, POD_NETWORKS, unwrapped},
     topology::Pod,
+    wait::wait_until,
 };
 
-use super::{BEST_EFFORT, BOUND, CONTROL, Settings, VIDEO, configuration_without_pods};
+use super::{
+    BEST_EFFORT, BOUND, CONTROL, Settings, VIDEO, configuration_without_pods,
+    counters::{Counters, number},
+    wait_at_rest,
+};
 
 /// Two nodes that Flannel connects, and the place where the near node's daemon lives.
 pub struct OverlayBed {
@@ -189,4 +194,18 @@ pub fn datagrams(frames: &[CapturedFrame]) -> Vec<CapturedFrame> {
             .is_some_and(|port| ours.contains(&port))
     };
     frames.iter().map(unwrapped).filter(is_ours).collect()
+}
+
+/// Waits until what near pod 1 sends to far pod 1 leaves by the daemon.
+pub fn wait_for_fast_path(bed: &OverlayBed, daemon: &Daemon, family: Family) {
+    let socket = udp_socket(bed.near(1), family, 0);
+    let to = (address(bed.far(1), family), CONTROL);
+    let received = || number(&Counters::of(daemon).stream("pod1", "timed")["received"]);
+    let before = received();
+    wait_until("the daemon to take the pod's datagrams", BOUND, || {
+        socket.send_to(b"probe", to).unwrap();
+        received() > before
+    })
+    .unwrap();
+    wait_at_rest(daemon);
 }

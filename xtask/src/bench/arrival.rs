@@ -9,7 +9,7 @@ use super::{
     bed::{Bed, Forwarder},
     figures::{distribution_columns, distribution_row},
     session::Session,
-    table::Table,
+    table::{Column, Row, Table},
 };
 use crate::demo::{
     account::{Stall, is_stalled},
@@ -20,12 +20,31 @@ use crate::demo::{
 /// A frame that the application hands over later than this before its launch time says nothing of the daemon.
 const LEAST_NOTICE_NS: u64 = 100_000;
 
+/// What became of an application's frames.
 #[derive(Default)]
-struct Found {
+pub struct Found {
     errors_ns: Vec<i64>,
     stalled: u64,
     handed_over_late: u64,
     lost: u64,
+}
+
+/// The columns of [`Found::row`].
+pub fn columns() -> Vec<Column> {
+    distribution_columns(&["frames", "stalled", "handed over late", "lost"])
+}
+
+impl Found {
+    /// A row of a table.
+    pub fn row(&self, subject: String) -> Row {
+        let counts = [
+            self.errors_ns.len() as u64,
+            self.stalled,
+            self.handed_over_late,
+            self.lost,
+        ];
+        distribution_row(subject, &self.errors_ns, &counts)
+    }
 }
 
 /// Measures the bare spin loop and these forwarders in turns.
@@ -53,23 +72,14 @@ pub fn run(forwarders: &[Forwarder], session: &Session) -> Result<Vec<Table>> {
             talk(&Bed::new(*forwarder, session)?, frames, session, found)?;
         }
     }
-    let row = |subject: String, found: &Found| {
-        let counts = [
-            found.errors_ns.len() as u64,
-            found.stalled,
-            found.handed_over_late,
-            found.lost,
-        ];
-        distribution_row(subject, &found.errors_ns, &counts)
-    };
     let tsnd =
         |forwarder: &Forwarder| format!("{}, from an application in a pod", forwarder.name());
-    let mut rows = vec![row("bare spin loop".to_owned(), &bare)];
+    let mut rows = vec![bare.row("bare spin loop".to_owned())];
     rows.extend(
         forwarders
             .iter()
             .zip(&found)
-            .map(|(forwarder, found)| row(tsnd(forwarder), found)),
+            .map(|(forwarder, found)| found.row(tsnd(forwarder))),
     );
     Ok(vec![Table {
         id: "arrival",
@@ -82,13 +92,17 @@ pub fn run(forwarders: &[Forwarder], session: &Session) -> Result<Vec<Table>> {
              are counted apart; the bare loop does not know its stalls.",
             session.effort.turn.as_millis()
         ),
-        columns: distribution_columns(&["frames", "stalled", "handed over late", "lost"]),
+        columns: columns(),
         rows,
     }])
 }
 
-/// One turn of the application.
-fn talk(bed: &Bed, frames: u32, session: &Session, found: &mut Found) -> Result<()> {
+/// One turn of an application in the bed's pod: a frame a millisecond with 500 µs of notice.
+///
+/// # Errors
+///
+/// When the talker fails, or its frames cannot be seen.
+pub fn talk(bed: &Bed, frames: u32, session: &Session, found: &mut Found) -> Result<()> {
     let wire = bed.capture()?;
     let count = frames.to_string();
     let timing = ["--period", "1ms", "--offset", "500us", "--notice", "500us"];

@@ -19,8 +19,10 @@ use tsn_tests::{
     capture::Capture,
     clients,
     daemon::{Daemon, Home},
+    footprint::Footprint,
     namespace::Namespace,
     process::Process,
+    recorded::Recorded,
     topology::{Network, POD_INTERFACE, UPLINK},
 };
 
@@ -49,9 +51,14 @@ pub enum Forwarder {
     TsndBusy,
     /// tsnd with the sign of life that it gives by default.
     TsndBeating,
+    /// The same, with a second pod that comes and goes.
+    TsndAttaching,
     /// As `Tsnd`, over DPDK: the uplink is a plain interface too.
     TsndDpdk,
 }
+
+/// The profile of the pod that comes and goes.
+pub const ATTACHED_PROFILE: &str = "attached";
 
 impl Forwarder {
     /// What the tables call it.
@@ -59,7 +66,7 @@ impl Forwarder {
         match self {
             Self::Bridge => "kernel bridge",
             Self::Devmap => "XDP redirect (DEVMAP)",
-            Self::Tsnd | Self::TsndBeating => "tsnd",
+            Self::Tsnd | Self::TsndBeating | Self::TsndAttaching => "tsnd",
             Self::TsndBusy => "tsnd, poll-mode busy",
             Self::TsndDpdk => "tsnd over DPDK",
         }
@@ -81,7 +88,7 @@ impl Forwarder {
                 let source = network.near.pods[0].host_end.as_str();
                 (source, &network.far.namespace, UPLINK, "adaptive")
             }
-            Self::Tsnd | Self::TsndBeating | Self::TsndDpdk => (
+            Self::Tsnd | Self::TsndBeating | Self::TsndAttaching | Self::TsndDpdk => (
                 UPLINK,
                 &network.near.pods[0].namespace,
                 POD_INTERFACE,
@@ -95,10 +102,9 @@ impl Forwarder {
             ),
         };
         // Without a sign of life for so long the kernel's path steps in, which is not to be measured unseen.
-        let heartbeat = if self == Self::TsndBeating {
-            "10ms"
-        } else {
-            "10s"
+        let heartbeat = match self {
+            Self::TsndBeating | Self::TsndAttaching => "10ms",
+            _ => "10s",
         };
         // A link that is never the limit.
         Some(format!(
@@ -113,6 +119,9 @@ pods:
     frame-quota: 4096
     streams: [ {{ name: all, match: {{}}, traffic-class: 0, late: send }} ]
 worker: {{ poll-mode: {poll_mode}, realtime-priority: {WORKER_PRIORITY}, heartbeat-timeout: {heartbeat} }}
+profiles:
+  - name: {ATTACHED_PROFILE}
+    streams: [ {{ name: all, match: {{}}, traffic-class: 0 }} ]
 ",
             pod.path().display()
         ))
@@ -123,7 +132,7 @@ worker: {{ poll-mode: {poll_mode}, realtime-priority: {WORKER_PRIORITY}, heartbe
 pub struct Bed {
     daemon: Option<Daemon>,
     network: Network,
-    _home: Home,
+    home: Home,
 }
 
 impl Bed {
@@ -133,7 +142,11 @@ impl Bed {
     ///
     /// When the network cannot be built or the daemon does not start.
     pub fn new(forwarder: Forwarder, session: &Session) -> Result<Self> {
-        let network = Network::new(1)?;
+        let network = Network::new(if forwarder == Forwarder::TsndAttaching {
+            2
+        } else {
+            1
+        })?;
         // The wire ends at the far uplink: nothing behind it takes part.
         network.far.namespace.batch(
             "ip",
@@ -156,7 +169,7 @@ impl Bed {
         Ok(Self {
             daemon,
             network,
-            _home: home,
+            home,
         })
     }
 
@@ -168,6 +181,25 @@ impl Bed {
     /// The daemon, where one has a part in it.
     pub fn daemon(&self) -> Option<&Daemon> {
         self.daemon.as_ref()
+    }
+
+    /// The second pod as a CNI plugin would record it.
+    ///
+    /// # Errors
+    ///
+    /// When the bed has but one.
+    pub fn second_pod(&self, container_id: &str) -> Result<Recorded> {
+        let pod = self.network.near.pods.get(1).context("no second pod")?;
+        Recorded::of(&self.home, pod, container_id, ATTACHED_PROFILE)
+    }
+
+    /// What the daemon holds.
+    ///
+    /// # Errors
+    ///
+    /// When the bed has none, or it has ended.
+    pub fn footprint(&self) -> Result<Footprint> {
+        Footprint::of(self.daemon.as_ref().context("no daemon")?, &self.home)
     }
 
     /// Watches the wire's far end.

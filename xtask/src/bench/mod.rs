@@ -1,6 +1,7 @@
 //! The benchmarks of the whole system: each subject beside its baseline, in turns, in the same minutes on the same cores.
 
 mod arrival;
+mod attachments;
 mod bed;
 mod cost;
 mod dpdk;
@@ -42,6 +43,7 @@ const RESULTS: [&str; 2] = ["<!-- results -->", "<!-- end of results -->"];
 Examples:
   cargo xtask bench                             # everything, some eight minutes; best on a machine at rest
   cargo xtask bench --only forwarding           # one of them
+  cargo xtask bench --only attachments          # pods that come and go for five minutes, and five without
   cargo xtask bench --backend dpdk              # the DPDK backend, some three minutes
   cargo xtask bench --quick --output json       # a minute: shows that all works, not how well
   cargo xtask bench --docs                      # also renews docs/benchmarks.md and its picture")]
@@ -145,14 +147,14 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 impl Options {
-    /// Without `--only` all subjects of the backend; a quick run leaves out what cannot be quick.
+    /// Without `--only` the subjects of the backend that such a run has.
     fn subjects(&self) -> Result<Vec<Subject>> {
         let all = Subject::of(self.backend);
         if let Some(subject) = self.only.iter().find(|subject| !all.contains(subject)) {
             bail!("--only: {subject:?} is not measured over this backend; of it there are {all:?}");
         }
         let asked_for = |subject: &Subject| match self.only.as_slice() {
-            [] => !self.quick || subject.is_quick(self.backend),
+            [] => subject.is_of_run(self.backend, self.quick),
             only => only.contains(subject),
         };
         Ok(all.iter().copied().filter(asked_for).collect())

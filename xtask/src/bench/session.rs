@@ -35,6 +35,10 @@ pub struct Effort {
     pub turn: Duration,
     /// How long an idle daemon is watched.
     pub idle: Duration,
+    /// How often turns with and without pods that come and go alternate.
+    pub attachment_rounds: u32,
+    /// How long each of these turns is.
+    pub attachment_turn: Duration,
 }
 
 impl Effort {
@@ -46,6 +50,8 @@ impl Effort {
         rounds: 8,
         turn: Duration::from_secs(2),
         idle: Duration::from_secs(10),
+        attachment_rounds: 5,
+        attachment_turn: Duration::from_secs(60),
     };
 
     /// About a minute: shows that everything works, not how well.
@@ -56,6 +62,8 @@ impl Effort {
         rounds: 2,
         turn: Duration::from_millis(500),
         idle: Duration::from_secs(1),
+        attachment_rounds: 2,
+        attachment_turn: Duration::from_secs(3),
     };
 }
 

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use tsn_tests::backend::Backend;
 
 use super::{
-    arrival, bed::Forwarder, cost, dpdk, forwarding, growth, idle, latency, precision,
+    arrival, attachments, bed::Forwarder, cost, dpdk, forwarding, growth, idle, latency, precision,
     session::Session, table::Table,
 };
 use crate::step::step;
@@ -23,6 +23,8 @@ pub enum Subject {
     Latency,
     /// An idle daemon.
     Idle,
+    /// Pods that come and go beside one that sends: ten minutes, so a whole run has it only if it is named.
+    Attachments,
     /// What a frame costs in each step, and how that grows; of DPDK, what it costs the worker beside AF_XDP.
     Cost,
 }
@@ -37,15 +39,21 @@ impl Subject {
                 Self::Forwarding,
                 Self::Latency,
                 Self::Idle,
+                Self::Attachments,
                 Self::Cost,
             ],
             Backend::Dpdk => &[Self::Precision, Self::Arrival, Self::Forwarding, Self::Cost],
         }
     }
 
-    /// Whether a quick run has it: counting instructions takes its time.
-    pub fn is_quick(self, backend: Backend) -> bool {
-        (self, backend) != (Self::Cost, Backend::Afxdp)
+    /// Whether a run has it without its being named: counting instructions takes its time, and so do pods that come and
+    /// go for minutes.
+    pub fn is_of_run(self, backend: Backend, quick: bool) -> bool {
+        match self {
+            Self::Cost => !quick || backend != Backend::Afxdp,
+            Self::Attachments => quick,
+            _ => true,
+        }
     }
 
     /// Measures it over one of the backends that it is [measured of](Self::of).
@@ -75,6 +83,7 @@ impl Subject {
             }
             (Self::Latency, _) => step("latency", || latency::run(session)),
             (Self::Idle, _) => step("idle", || idle::run(session)),
+            (Self::Attachments, _) => step("attachments", || attachments::run(session)),
             (Self::Cost, Backend::Afxdp) => step("cost", cost::run),
             (Self::Cost, Backend::Dpdk) => step("cost", || dpdk::cost::run(session)),
         }
