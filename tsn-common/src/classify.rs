@@ -1,13 +1,13 @@
 //! Which frames are time-sensitive, decided in the same way in the kernel programs and in user space.
 
 /// EtherType of an IEEE 802.1Q customer tag.
-const ETHERTYPE_VLAN: u16 = 0x8100;
+pub(crate) const ETHERTYPE_VLAN: u16 = 0x8100;
 /// EtherType of an IEEE 802.1ad service tag.
 const ETHERTYPE_SERVICE_VLAN: u16 = 0x88a8;
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
 const PROTOCOL_TCP: u8 = 6;
-const PROTOCOL_UDP: u8 = 17;
+pub(crate) const PROTOCOL_UDP: u8 = 17;
 /// Next header of an IPv6 fragment.
 const PROTOCOL_FRAGMENT: u8 = 44;
 const IPV6_HEADER_BYTES: usize = 40;
@@ -241,4 +241,18 @@ impl Rule {
 #[inline(always)]
 pub fn first_match(rules: &[Rule], count: usize, key: &FrameKey) -> Option<usize> {
     rules.iter().take(count).position(|rule| rule.matches(key))
+}
+
+/// Whether any of the first `count` rules selects a datagram that arrives for the pod. It does so by the fields of the
+/// datagram alone, of which it must compare one (DSCP or UDP destination port): what a pod receives has no `SO_PRIORITY`.
+#[inline(always)]
+pub fn matches_received(rules: &[Rule], count: usize, key: &FrameKey) -> bool {
+    rules.iter().take(count).any(|rule| {
+        let of_datagram = RuleFields::DSCP | RuleFields::UDP_PORT;
+        let received = Rule {
+            fields: rule.fields & !RuleFields::PRIORITY,
+            ..*rule
+        };
+        rule.fields & of_datagram != 0 && received.matches(key)
+    })
 }

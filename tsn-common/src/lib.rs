@@ -8,14 +8,19 @@
 
 mod classify;
 mod front;
+mod packet;
 mod records;
+mod vxlan;
 
 pub use classify::{
-    ETHERNET_HEADER_BYTES, FrameKey, Load, Rule, RuleFields, VLAN_TAG_BYTES, first_match, parse,
-    parse_offloaded,
+    ETHERNET_HEADER_BYTES, FrameKey, Load, Rule, RuleFields, VLAN_TAG_BYTES, first_match,
+    matches_received, parse, parse_offloaded,
 };
 pub use front::{FRONT_BYTES, Front};
+pub use packet::{Packet, checksum_after_hop, mapped, parse_packet};
 pub use records::{
-    Beat, LAYOUT, MAX_PODS, MAX_RULES, MAX_WORKERS, METADATA_BYTES, Metadata, PodCounter,
-    PodPolicy, STAMP_HEADER_BYTES, Stamp, StampHeader, TimeBase,
+    Beat, LAYOUT, MAX_POD_IPS, MAX_PODS, MAX_ROUTES, MAX_RULES, MAX_TUNNELS, MAX_WORKERS,
+    METADATA_BYTES, Metadata, PodCounter, PodPolicy, RouteEntry, STAMP_HEADER_BYTES, Stamp,
+    StampHeader, TimeBase,
 };
+pub use vxlan::{TunnelKey, Vxlan, parse_vxlan};

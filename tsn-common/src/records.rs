@@ -8,6 +8,15 @@ pub const MAX_RULES: usize = 16;
 /// Pods a node may have; the size of the kernel maps.
 pub const MAX_PODS: u32 = 1024;
 
+/// Destinations that overlay pods may have routes to.
+pub const MAX_ROUTES: u32 = 16_384;
+
+/// Tunnels that may end at a node.
+pub const MAX_TUNNELS: u32 = 256;
+
+/// IP addresses that the overlay pods of a node may have together.
+pub const MAX_POD_IPS: u32 = 4 * MAX_PODS;
+
 /// Workers a node may have.
 pub const MAX_WORKERS: u32 = 16;
 
@@ -203,11 +212,33 @@ pub struct PodPolicy {
     pub worker: u32,
     /// How many of `rules` are in use.
     pub rule_count: u32,
+    /// Ethernet address that the pod sends to what is to be routed, with [`overlay`](Self::overlay).
+    pub router: [u8; 6],
+    /// The pod's own Ethernet address.
+    pub address: [u8; 6],
+    /// MTU of the pod's interface.
+    pub mtu_bytes: u16,
+    /// 1: its frames are routed; 0: they leave as they are.
+    pub overlay: u8,
+    /// Zero.
+    pub reserved: u8,
     /// First match wins.
     pub rules: [Rule; MAX_RULES],
 }
 
-const _: () = assert!(size_of::<PodPolicy>() == 16 + MAX_RULES * size_of::<Rule>());
+const _: () = assert!(size_of::<PodPolicy>() == 32 + MAX_RULES * size_of::<Rule>());
+
+/// Where the packets of overlay pods for a destination go: the value of the route map.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RouteEntry {
+    /// Number of the next hop; 0: the kernel's path.
+    pub next_hop: u16,
+    /// Longest IP packet.
+    pub mtu_bytes: u16,
+}
+
+const _: () = assert!(size_of::<RouteEntry>() == 4);
 
 /// A worker's sign of life: the value of the mmap-able heartbeat map.
 #[repr(C)]
@@ -239,11 +270,17 @@ pub enum PodCounter {
     Local = 5,
     /// Frames from the uplink that went straight to the pod.
     Delivered = 6,
+    /// Time-sensitive frames of an overlay pod that took the kernel path because no next hop is known for them, or because
+    /// they need more than a next hop.
+    FallbackNoRoute = 7,
+    /// Time-sensitive frames of an overlay pod that took the kernel path because their packet is longer than their route
+    /// takes.
+    FallbackOversize = 8,
 }
 
 impl PodCounter {
     /// How many counters a pod has.
-    pub const COUNT: u32 = 7;
+    pub const COUNT: u32 = 9;
 }
 
 #[cfg(feature = "user")]
@@ -253,4 +290,8 @@ mod user {
     unsafe impl aya::Pod for super::PodPolicy {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::Beat {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::RouteEntry {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for crate::TunnelKey {}
 }

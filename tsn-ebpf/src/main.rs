@@ -3,9 +3,12 @@
 #![no_std]
 #![no_main]
 
+mod forward;
+mod frame;
 mod maps;
 mod receive;
 mod redirect;
+mod route;
 mod stamp;
 
 /// The kernel lets only programs under a GPL-compatible licence call all helpers.

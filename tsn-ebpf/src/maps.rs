@@ -1,10 +1,13 @@
 //! The maps. All are pinned and shared by every program of the node; `SLOT` alone is each program's own.
 
 use aya_ebpf::Global;
-use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, DevMap, HashMap, PerCpuArray, XskMap};
-use tsn_common::{Beat, MAX_PODS, MAX_WORKERS, PodCounter, PodPolicy};
+use aya_ebpf::maps::{Array, DevMap, HashMap, LpmTrie, PerCpuArray, XskMap};
+use tsn_common::{
+    Beat, MAX_POD_IPS, MAX_PODS, MAX_ROUTES, MAX_TUNNELS, MAX_WORKERS, PodCounter, PodPolicy,
+    RouteEntry, TunnelKey,
+};
 
 /// The pod that this program instance serves: its index into the maps. Set when the program is loaded.
 #[unsafe(no_mangle)]
@@ -14,7 +17,11 @@ pub static SLOT: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static UNNAMED_CLOCK_IS_TAI: Global<u8> = Global::new(0);
 
-/// Secret, worker and rules of each pod.
+/// The Ethernet address of the uplink that this program instance is attached to. Set when the program is loaded.
+#[unsafe(no_mangle)]
+pub static UPLINK_ADDRESS: Global<[u8; 6]> = Global::new([0; 6]);
+
+/// What there is to know of each pod.
 #[map]
 pub static POLICIES: Array<PodPolicy> = Array::with_max_entries(MAX_PODS, 0);
 
@@ -33,6 +40,19 @@ pub static HOST_ENDS: DevMap = DevMap::with_max_entries(MAX_PODS, 0);
 /// The pods by their Ethernet address.
 #[map]
 pub static ADDRESSES: HashMap<[u8; 6], u32> = HashMap::with_max_entries(MAX_PODS, 0);
+
+/// The overlay pods by their IP addresses; IPv4 as IPv4-mapped addresses, here and below.
+#[map]
+pub static POD_IPS: HashMap<[u8; 16], u32> = HashMap::with_max_entries(MAX_POD_IPS, 0);
+
+/// Where the packets of overlay pods go, by destination.
+#[map]
+pub static ROUTES: LpmTrie<[u8; 16], RouteEntry> =
+    LpmTrie::with_max_entries(MAX_ROUTES, BPF_F_NO_PREALLOC);
+
+/// The Ethernet addresses that frames are sent to inside the tunnels that end at this node.
+#[map]
+pub static TUNNELS: HashMap<TunnelKey, [u8; 6]> = HashMap::with_max_entries(MAX_TUNNELS, 0);
 
 /// Pod × [`PodCounter::COUNT`] + [`PodCounter`].
 #[map]

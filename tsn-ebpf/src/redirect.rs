@@ -10,7 +10,9 @@ use tsn_common::{
     first_match, parse,
 };
 
+use crate::frame::Frame;
 use crate::maps::{ADDRESSES, HEARTBEATS, POLICIES, SLOT, SOCKETS, count};
+use crate::route::next_hop;
 
 /// The queue that the pod's socket is bound to.
 const QUEUE: u32 = 0;
@@ -35,7 +37,7 @@ pub fn redirect(ctx: XdpContext) -> u32 {
             return XDP_DROP;
         }
     };
-    let frame = Xdp(&ctx);
+    let frame = Frame(&ctx);
     let priority = stamp.as_ref().map_or(0, |stamp| stamp.priority);
     let Some(key) = parse(&frame, 0, priority) else {
         return XDP_PASS;
@@ -43,16 +45,19 @@ pub fn redirect(ctx: XdpContext) -> u32 {
     if first_match(&policy.rules, policy.rule_count as usize, &key).is_none() {
         return XDP_PASS;
     }
-    if let Some(reason) = kernel_path(&ctx, &frame, policy) {
-        if count(slot, reason) && matches!(reason, PodCounter::FallbackHeartbeat) {
-            warn!(
-                &ctx,
-                "pod slot {}: no sign of life of the daemon, the kernel takes over", slot
-            );
+    let next_hop = match way(&ctx, &frame, policy) {
+        Ok(next_hop) => next_hop,
+        Err(reason) => {
+            if count(slot, reason) && matches!(reason, PodCounter::FallbackHeartbeat) {
+                warn!(
+                    &ctx,
+                    "pod slot {}: no sign of life of the daemon, the kernel takes over", slot
+                );
+            }
+            return XDP_PASS;
         }
-        return XDP_PASS;
-    }
-    if put_metadata(&ctx, stamp.as_ref()).is_some()
+    };
+    if put_metadata(&ctx, stamp.as_ref(), next_hop).is_some()
         && let Ok(action) = SOCKETS.redirect(slot, u64::from(XDP_PASS))
     {
         count(slot, PodCounter::Redirected);
@@ -62,21 +67,24 @@ pub fn redirect(ctx: XdpContext) -> u32 {
     XDP_PASS
 }
 
-/// Why a time-sensitive frame is left to the kernel, if it is.
+/// The next hop of a time-sensitive frame for the daemon, 0 for one that leaves as it is; or why it is left to the kernel.
 #[inline(always)]
-fn kernel_path(ctx: &XdpContext, frame: &Xdp, policy: &PodPolicy) -> Option<PodCounter> {
-    let destination = frame.load::<6>(0)?;
+fn way(ctx: &XdpContext, frame: &Frame, policy: &PodPolicy) -> Result<u16, PodCounter> {
+    let destination = frame.load::<6>(0).unwrap_or_default();
     // SAFETY: only whether there is an entry matters.
     if unsafe { ADDRESSES.get(destination) }.is_some() {
-        return Some(PodCounter::Local);
+        return Err(PodCounter::Local);
     }
     if !alive(policy.worker) {
-        return Some(PodCounter::FallbackHeartbeat);
+        return Err(PodCounter::FallbackHeartbeat);
     }
     if ctx.rx_queue_index() != QUEUE || SOCKETS.get(SLOT.load()).is_none() {
-        return Some(PodCounter::FallbackNoSocket);
+        return Err(PodCounter::FallbackNoSocket);
     }
-    None
+    if policy.overlay == 0 {
+        return Ok(0);
+    }
+    next_hop(frame, policy)
 }
 
 /// Whether the worker's last sign of life is young enough.
@@ -100,7 +108,7 @@ fn alive(worker: u32) -> bool {
 /// What the frame begins with; a genuine stamp is taken off.
 #[inline(always)]
 fn take_stamp(ctx: &XdpContext, secret: u64) -> Front {
-    let Some(bytes) = Xdp(ctx).load::<FRONT_BYTES>(0) else {
+    let Some(bytes) = Frame(ctx).load::<FRONT_BYTES>(0) else {
         return Front::Ordinary;
     };
     let front = Front::of(&bytes, Some(secret));
@@ -113,9 +121,9 @@ fn take_stamp(ctx: &XdpContext, secret: u64) -> Front {
     front
 }
 
-/// Leaves the stamp as XDP metadata before the frame.
+/// Leaves the stamp and the next hop as XDP metadata before the frame.
 #[inline(always)]
-fn put_metadata(ctx: &XdpContext, stamp: Option<&Stamp>) -> Option<()> {
+fn put_metadata(ctx: &XdpContext, stamp: Option<&Stamp>, next_hop: u16) -> Option<()> {
     // SAFETY: the helper takes the program's context.
     if unsafe { bpf_xdp_adjust_meta(ctx.ctx, -(size_of::<Metadata>() as i32)) } != 0 {
         return None;
@@ -129,25 +137,10 @@ fn put_metadata(ctx: &XdpContext, stamp: Option<&Stamp>) -> Option<()> {
         magic: Metadata::MAGIC,
         time_base: stamp.map_or(0, |stamp| stamp.time_base as u8),
         priority: stamp.map_or(0, |stamp| stamp.priority),
-        next_hop: 0,
+        next_hop,
     };
     // SAFETY: the record lies before the frame's data, as just checked, and the kernel aligns it to four bytes, which
     // is all that an unaligned write needs.
     unsafe { record.write_unaligned(metadata) };
     Some(())
-}
-
-/// The frame, read directly.
-struct Xdp<'a>(&'a XdpContext);
-
-impl Load for Xdp<'_> {
-    #[inline(always)]
-    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        let start = self.0.data() + offset;
-        if start + N > self.0.data_end() {
-            return None;
-        }
-        // SAFETY: the bytes lie before the end of the frame, as just checked; any alignment will do for bytes.
-        Some(unsafe { *(start as *const [u8; N]) })
-    }
 }

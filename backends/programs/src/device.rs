@@ -2,6 +2,7 @@
 //! mount's.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::net::if_::if_nametoindex;
@@ -12,7 +13,7 @@ use nix::sys::socket::{
 use tsn_port::Link;
 
 use super::ProgramError;
-use super::ethtool;
+use super::{addresses, ethtool};
 
 /// What rtnetlink tells of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,6 +30,8 @@ pub struct Device {
     pub mtu: u32,
     /// A veth's other end, by its index in the network namespace where that is.
     pub peer: Option<u32>,
+    /// The device that it is a port of, by its index.
+    pub master: Option<u32>,
     /// Whether it is up and has its carrier.
     pub running: bool,
     /// The XDP program that is attached to it.
@@ -95,6 +98,19 @@ impl Device {
         set().map_err(failed("set the MTU", &self.name))
     }
 
+    /// The IP addresses by which others can reach it.
+    pub(super) fn ip_addresses(&self) -> Result<Vec<IpAddr>, ProgramError> {
+        addresses::global(self.index).map_err(failed("read the IP addresses", &self.name))
+    }
+
+    /// The Ethernet address of the node's routing towards this host end of a veth pair: of the bridge that it is a port
+    /// of, or its own.
+    pub(super) fn router(&self) -> Result<[u8; 6], ProgramError> {
+        let master = self.master.map(Self::by_index).transpose()?;
+        let bridge = master.filter(|master| master.kind == "bridge");
+        Ok(bridge.map_or(self.address, |bridge| bridge.address))
+    }
+
     /// Whether generic receive offload is on, and with it on a veth the receive polling (NAPI).
     pub(super) fn gro(&self) -> Result<bool, ProgramError> {
         ethtool::gro(&self.name).map_err(failed("read GRO", &self.name))
@@ -158,7 +174,7 @@ pub(super) unsafe fn ioctl(command: libc::Ioctl, request: &mut libc::ifreq) -> i
     }
 }
 
-fn netlink() -> io::Result<OwnedFd> {
+pub(super) fn netlink() -> io::Result<OwnedFd> {
     Ok(socket(
         AddressFamily::Netlink,
         SockType::Raw,
@@ -210,6 +226,7 @@ fn parse(answer: &[u8]) -> Option<io::Result<Device>> {
             libc::IFLA_IFNAME => device.name = text(value),
             libc::IFLA_MTU => device.mtu = u32_at(value, 0)?,
             libc::IFLA_LINK => device.peer = Some(u32_at(value, 0)?),
+            libc::IFLA_MASTER => device.master = Some(u32_at(value, 0)?),
             libc::IFLA_ADDRESS => device.address = value.try_into().unwrap_or_default(),
             libc::IFLA_XDP => device.xdp = xdp(value),
             libc::IFLA_LINKINFO => {
@@ -238,7 +255,7 @@ fn xdp(nested: &[u8]) -> Option<XdpAttachment> {
 }
 
 /// The attributes in a message: their types without flags, and their values.
-fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     const TYPE_MASK: u16 = 0x3fff;
     std::iter::from_fn(move || {
         let length = usize::from(u16_at(bytes, 0)?);
@@ -249,13 +266,13 @@ fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
+pub(super) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(
         bytes.get(offset..offset + 2)?.try_into().ok()?,
     ))
 }
 
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(
         bytes.get(offset..offset + 4)?.try_into().ok()?,
     ))

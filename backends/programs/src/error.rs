@@ -1,6 +1,7 @@
 //! What can go wrong with the kernel programs.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use tsn_common::{MAX_PODS, MAX_RULES};
@@ -54,6 +55,27 @@ pub enum ProgramError {
         device: String,
         /// Its hardware address.
         address: [u8; 6],
+    },
+    /// Two overlay pods would be told apart by nothing.
+    #[error(
+        "device {device} has the IP address {address} of another attached pod; give it one of its own, or detach that \
+         pod first"
+    )]
+    IpTaken {
+        /// The pod's interface.
+        device: String,
+        /// Its address.
+        address: IpAddr,
+    },
+    /// More than the maps of overlay mode hold.
+    #[error("{count} {what} for overlay pods are more than the {limit} that a node can have")]
+    OverlayTooLarge {
+        /// `routes` or `tunnels`.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there can be.
+        limit: u32,
     },
     /// The kernel refuses a program.
     #[error("the kernel refuses program {program}: {source}")]

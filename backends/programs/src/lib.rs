@@ -3,7 +3,7 @@
 //! Everything that must outlive the daemon is pinned under one directory of a bpffs:
 //!
 //! ```text
-//! <pin_dir>/layout -> 1               version of the records that the maps hold
+//! <pin_dir>/layout -> 2               version of the records that the maps hold
 //! <pin_dir>/maps/POLICIES ...         maps that all programs of the node share
 //! <pin_dir>/uplinks/<device>          link of the receive program
 //! <pin_dir>/pods/<name>/redirect      link of the redirect program
@@ -25,6 +25,7 @@
 //! Links to tcx need Linux 6.6. A host end is served with one receive queue, which is what a veth has unless told
 //! otherwise.
 
+mod addresses;
 mod attach;
 mod device;
 mod error;
@@ -51,7 +52,7 @@ use aya::Ebpf;
 use aya::maps::MapError;
 use aya_log::EbpfLogger;
 use heartbeat::{Mapping, WorkerHeartbeat};
-use maps::{Maps, map_error};
+use maps::{Instance, Maps, map_error};
 use pins::Pins;
 use tsn_common::{PodCounter, Rule};
 use tsn_port::{Heartbeat, MacAddress, PodMode, VethEnd};
@@ -73,6 +74,8 @@ pub const COUNTER_NAMES: [&str; PodCounter::COUNT as usize] = [
     "forged_stamp",
     "local",
     "delivered",
+    "fallback_no_route",
+    "fallback_oversize",
 ];
 
 /// The kernel programs of a node and their maps.
@@ -127,7 +130,8 @@ impl Programs {
     /// Loads or adopts the node's maps, pinned under `pin_dir` (a directory of a bpffs; made if it does not exist).
     ///
     /// Until the first [`beat`](Heartbeat::beat), and when the last is older than `heartbeat_timeout`, time-sensitive
-    /// frames take the kernel path. A map layout of another version is replaced; its pods are detached.
+    /// frames take the kernel path. Routes of an earlier run are forgotten, as its numbers of next hops mean nothing any
+    /// more; its tunnels stay. A map layout of another version is replaced; its pods are detached.
     ///
     /// # Errors
     ///
@@ -149,17 +153,19 @@ impl Programs {
     }
 
     fn with_maps(pins: Pins, heartbeat_timeout: Duration) -> Result<Self, ProgramError> {
-        let mut object = maps::load(&pins.maps(), 0)?;
+        let mut object = maps::load(&pins.maps(), Instance::default())?;
         let maps = Maps::take(&mut object)?;
         let beats = Mapping::new(maps.heartbeats.fd()).map_err(ProgramError::Heartbeat)?;
         beats.set_timeout(heartbeat_timeout);
-        Ok(Self {
+        let mut programs = Self {
             pins,
             maps,
             beats: Arc::new(beats),
             object: maps::object_id(),
             logs: Some(object),
-        })
+        };
+        programs.forget_routes()?;
+        Ok(programs)
     }
 
     /// Puts the AF_XDP socket of a pod's host end (queue 0) into the pod's slot.

@@ -4,10 +4,10 @@ use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
 
 use aya::maps::xdp::{DevMap, XdpMapError, XskMap};
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
+use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfLoader};
-use tsn_common::PodPolicy;
+use tsn_common::{PodPolicy, RouteEntry, TunnelKey};
 
 use super::ProgramError;
 
@@ -21,24 +21,37 @@ pub fn object_id() -> u64 {
 }
 
 /// Maps that are pinned by their names; `AYA_LOGS` is the ring of the programs' log.
-const PINNED: [&str; 7] = [
+const PINNED: [&str; 10] = [
     "POLICIES",
     "HEARTBEATS",
     "SOCKETS",
     "HOST_ENDS",
     "ADDRESSES",
+    "POD_IPS",
+    "ROUTES",
+    "TUNNELS",
     "COUNTERS",
     "AYA_LOGS",
 ];
 
-/// Loads the object for the pod in `slot`: its maps are those pinned under `directory`, made and pinned where missing.
-pub fn load(directory: &Path, slot: u32) -> Result<Ebpf, ProgramError> {
+/// What an instance of the programs serves.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Instance {
+    /// The pod's index into the maps.
+    pub slot: u32,
+    /// The uplink's Ethernet address.
+    pub uplink_address: [u8; 6],
+}
+
+/// Loads the object: its maps are those pinned under `directory`, made and pinned where missing.
+pub fn load(directory: &Path, instance: Instance) -> Result<Ebpf, ProgramError> {
     // Before 6.11 only the monotonic clock had a `tstamp_type` of its own.
     let kernel =
         KernelVersion::current().map_err(|error| ProgramError::Kernel(error.to_string()))?;
     let unnamed_is_tai = u8::from(kernel < KernelVersion::new(6, 11, 0));
     let mut loader = EbpfLoader::new();
-    loader.override_global("SLOT", &slot, true);
+    loader.override_global("SLOT", &instance.slot, true);
+    loader.override_global("UPLINK_ADDRESS", &instance.uplink_address, true);
     loader.override_global("UNNAMED_CLOCK_IS_TAI", &unnamed_is_tai, true);
     for name in PINNED {
         loader.map_pin_path(name, directory.join(name));
@@ -60,6 +73,12 @@ pub struct Maps {
     pub host_ends: DevMap<MapData>,
     /// Slots of the pods, by Ethernet address.
     pub addresses: HashMap<MapData, [u8; 6], u32>,
+    /// Slots of the overlay pods, by IP address.
+    pub pod_ips: HashMap<MapData, [u8; 16], u32>,
+    /// Where overlay pods' packets go, by destination.
+    pub routes: LpmTrie<MapData, [u8; 16], RouteEntry>,
+    /// Ethernet addresses of the tunnels that end here.
+    pub tunnels: HashMap<MapData, TunnelKey, [u8; 6]>,
     /// Counters, by slot × `PodCounter::COUNT` + counter.
     pub counters: PerCpuArray<MapData, u64>,
 }
@@ -76,6 +95,9 @@ impl Maps {
             sockets: take(object, "SOCKETS")?,
             host_ends: take(object, "HOST_ENDS")?,
             addresses: take(object, "ADDRESSES")?,
+            pod_ips: take(object, "POD_IPS")?,
+            routes: take(object, "ROUTES")?,
+            tunnels: take(object, "TUNNELS")?,
             counters: take(object, "COUNTERS")?,
         })
     }

@@ -8,7 +8,10 @@ use std::str::FromStr;
 
 use aya::maps::MapInfo;
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
-use tsn_common::{Beat, LAYOUT, MAX_PODS, MAX_WORKERS, PodCounter, PodPolicy};
+use tsn_common::{
+    Beat, LAYOUT, MAX_POD_IPS, MAX_PODS, MAX_ROUTES, MAX_TUNNELS, MAX_WORKERS, PodCounter,
+    PodPolicy, RouteEntry,
+};
 
 use super::ProgramError;
 use super::kernel::PinnedLink;
@@ -83,6 +86,9 @@ impl Pins {
         read_value(&self.0.join("layout")) == Some(LAYOUT)
             && sized("POLICIES", size_of::<PodPolicy>(), MAX_PODS)
             && sized("HEARTBEATS", size_of::<Beat>(), MAX_WORKERS)
+            && sized("ROUTES", size_of::<RouteEntry>(), MAX_ROUTES)
+            && sized("TUNNELS", size_of::<[u8; 6]>(), MAX_TUNNELS)
+            && sized("POD_IPS", size_of::<u32>(), MAX_POD_IPS)
             && sized("COUNTERS", size_of::<u64>(), MAX_PODS * PodCounter::COUNT)
     }
 

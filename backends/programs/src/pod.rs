@@ -9,7 +9,7 @@ use tsn_common::{MAX_RULES, STAMP_HEADER_BYTES};
 use tsn_port::MacAddress;
 
 use super::device::Device;
-use super::maps::{load, map_error};
+use super::maps::{Instance, load, map_error};
 use super::pins::{Before, PodPins, attached_to, detach};
 use super::slots::random_secret;
 use super::{AttachedPod, ProgramError, Programs, VethPod, attach, netns};
@@ -140,7 +140,7 @@ impl Programs {
             .get(&slot, 0)
             .map_err(map_error("POLICIES"))?;
         prepare(pod, pair)?;
-        self.write_slot(slot, pair, policy.secret, &pod.rules)?;
+        self.write_slot(slot, pod, pair, policy.secret)?;
         if pins.object() == Some(self.object) {
             return Ok(());
         }
@@ -160,7 +160,7 @@ impl Programs {
     ) -> Result<(), ProgramError> {
         // From here on `detach_pod` knows what to take back.
         pins.create(slot, &look(pod, pair)?)?;
-        self.write_slot(slot, pair, random_secret()?, &pod.rules)?;
+        self.write_slot(slot, pod, pair, random_secret()?)?;
         self.clear_counters(slot)?;
         let mut object = self.load(slot)?;
         prepare(pod, pair)?;
@@ -180,7 +180,11 @@ impl Programs {
     }
 
     fn load(&self, slot: u32) -> Result<Ebpf, ProgramError> {
-        load(&self.pins.maps(), slot)
+        let instance = Instance {
+            slot,
+            ..Instance::default()
+        };
+        load(&self.pins.maps(), instance)
     }
 }
 

@@ -2,14 +2,18 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::net::IpAddr;
 
-use aya::maps::{MapError, PerCpuValues};
-use tsn_common::{MAX_PODS, PodCounter, PodPolicy, Rule, StampHeader};
+use aya::maps::{HashMap, MapData, MapError, PerCpuValues};
+use tsn_common::{MAX_PODS, PodCounter, PodPolicy, StampHeader};
+use tsn_port::PodMode;
 
+use super::device::Device;
 use super::heartbeat::WORKER;
 use super::maps::map_error;
+use super::overlay::ip_bytes;
 use super::pod::Pair;
-use super::{ProgramError, Programs};
+use super::{ProgramError, Programs, VethPod, netns};
 
 impl Programs {
     pub(super) fn free_slot(&self) -> Result<u32, ProgramError> {
@@ -22,32 +26,31 @@ impl Programs {
             .ok_or(ProgramError::TooManyPods)
     }
 
+    /// Tells the kernel programs of a pod, or what has changed of it since.
     pub(super) fn write_slot(
         &mut self,
         slot: u32,
+        pod: &VethPod,
         pair: &Pair,
         secret: u64,
-        rules: &[Rule],
     ) -> Result<(), ProgramError> {
+        let address = pair.inside.address;
         let mut policy = PodPolicy {
             secret,
             worker: WORKER,
-            rule_count: rules.len() as u32,
+            rule_count: pod.rules.len() as u32,
+            address,
+            mtu_bytes: u16::try_from(pair.inside.mtu).unwrap_or(u16::MAX),
             ..PodPolicy::default()
         };
-        policy.rules[..rules.len()].copy_from_slice(rules);
-        let address = pair.inside.address;
-        if self
-            .maps
-            .addresses
-            .get(&address, 0)
-            .is_ok_and(|of| of != slot)
-        {
-            return Err(ProgramError::AddressTaken {
-                device: pair.inside.name.clone(),
-                address,
-            });
+        policy.rules[..pod.rules.len()].copy_from_slice(&pod.rules);
+        let mut ips = Vec::new();
+        if pod.mode == PodMode::Overlay {
+            policy.overlay = 1;
+            policy.router = pair.host.router()?;
+            ips = netns::within(&pod.end.netns, || pair.inside.ip_addresses())?;
         }
+        self.check_addresses(slot, &pair.inside, &ips)?;
         self.maps
             .policies
             .set(slot, policy, 0)
@@ -60,11 +63,38 @@ impl Programs {
             .addresses
             .insert(address, slot, 0)
             .map_err(map_error("ADDRESSES"))?;
-        self.forget_addresses(slot, Some(address))
+        let ips: Vec<_> = ips.into_iter().map(ip_bytes).collect();
+        for ip in &ips {
+            self.maps
+                .pod_ips
+                .insert(ip, slot, 0)
+                .map_err(map_error("POD_IPS"))?;
+        }
+        self.forget_addresses(slot, &[address], &ips)
+    }
+
+    /// Refuses addresses that another pod has.
+    fn check_addresses(
+        &self,
+        slot: u32,
+        inside: &Device,
+        ips: &[IpAddr],
+    ) -> Result<(), ProgramError> {
+        let of_another = |of: Result<u32, MapError>| of.is_ok_and(|of| of != slot);
+        let device = inside.name.clone();
+        let address = inside.address;
+        if of_another(self.maps.addresses.get(&address, 0)) {
+            return Err(ProgramError::AddressTaken { device, address });
+        }
+        let taken = |ip: &&IpAddr| of_another(self.maps.pod_ips.get(&ip_bytes(**ip), 0));
+        match ips.iter().find(taken) {
+            Some(&address) => Err(ProgramError::IpTaken { device, address }),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn clear_slot(&mut self, slot: u32) -> Result<(), ProgramError> {
-        self.forget_addresses(slot, None)?;
+        self.forget_addresses(slot, &[], &[])?;
         self.remove_socket(slot)?;
         self.maps
             .policies
@@ -73,17 +103,14 @@ impl Programs {
     }
 
     /// Removes the pod's former addresses.
-    fn forget_addresses(&mut self, slot: u32, but: Option<[u8; 6]>) -> Result<(), ProgramError> {
-        let addresses = &mut self.maps.addresses;
-        let old: Vec<_> = addresses
-            .iter()
-            .flatten()
-            .filter(|(address, of)| *of == slot && Some(*address) != but)
-            .map(|(address, _)| address)
-            .collect();
-        old.iter()
-            .try_for_each(|address| addresses.remove(address))
-            .map_err(map_error("ADDRESSES"))
+    fn forget_addresses(
+        &mut self,
+        slot: u32,
+        addresses: &[[u8; 6]],
+        ips: &[[u8; 16]],
+    ) -> Result<(), ProgramError> {
+        forget(&mut self.maps.addresses, slot, addresses).map_err(map_error("ADDRESSES"))?;
+        forget(&mut self.maps.pod_ips, slot, ips).map_err(map_error("POD_IPS"))
     }
 
     pub(super) fn clear_counters(&mut self, slot: u32) -> Result<(), ProgramError> {
@@ -97,6 +124,21 @@ impl Programs {
         }
         Ok(())
     }
+}
+
+/// Removes what leads to a slot, but for the keys in `kept`.
+fn forget<K: aya::Pod + PartialEq>(
+    map: &mut HashMap<MapData, K, u32>,
+    slot: u32,
+    kept: &[K],
+) -> Result<(), MapError> {
+    let old: Vec<_> = map
+        .iter()
+        .flatten()
+        .filter(|(key, of)| *of == slot && !kept.contains(key))
+        .map(|(key, _)| key)
+        .collect();
+    old.iter().try_for_each(|key| map.remove(key))
 }
 
 /// A pod's new secret.

@@ -3,7 +3,7 @@
 use aya::programs::XdpMode;
 
 use super::device::Device;
-use super::maps::load;
+use super::maps::{Instance, load};
 use super::pins::{attached_to, detach};
 use super::{ProgramError, Programs, attach};
 
@@ -20,7 +20,11 @@ impl Programs {
             tracing::debug!(device = device.name, %error, "the VLAN offload cannot be switched off");
         }
         let pin = self.pins.uplink(&device.name)?;
-        let mut object = load(&self.pins.maps(), 0)?;
+        let instance = Instance {
+            uplink_address: device.address,
+            ..Instance::default()
+        };
+        let mut object = load(&self.pins.maps(), instance)?;
         let receive = attach::load_xdp(&mut object, "receive")?;
         if attached_to(&pin) == Some(device.index) {
             return attach::replace_xdp(receive, &pin);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Answers, Code, Findings};
 
 /// Why, and the way out, by cause. The other causes are what the application or the schedule asked for.
-pub const CAUSES: [(&str, &str, &str); 17] = [
+pub const CAUSES: [(&str, &str, &str); 19] = [
     (
         "receive_no_buffer",
         "there was no frame buffer left to receive into",
@@ -60,6 +60,16 @@ pub const CAUSES: [(&str, &str, &str); 17] = [
         "fallback_no_socket",
         "the daemon's socket was not there, so frames took the kernel's path",
         "nothing, if tsnd was restarted; else look at its log",
+    ),
+    (
+        "fallback_no_route",
+        "an overlay pod sends to destinations without a next hop, so frames took the kernel's path",
+        "see `tsnctl status` for why the kernel keeps a destination",
+    ),
+    (
+        "fallback_oversize",
+        "an overlay pod's packets are longer than their route takes, so frames took the kernel's path",
+        "lower the MTU of the pod's interface to that of the tunnel",
     ),
     (
         "transmit_ring_full",
