@@ -287,11 +287,7 @@ impl Directory {
     fn sweep(&self) {
         let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
         for entry in entries {
-            let name = entry.file_name();
-            if !name
-                .to_str()
-                .is_some_and(|name| name.starts_with('.') && name.ends_with(UNFINISHED))
-            {
+            if !entry.file_name().to_str().is_some_and(is_unfinished) {
                 continue;
             }
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
@@ -302,6 +298,16 @@ impl Directory {
             }
         }
     }
+}
+
+/// Whether it is a name of [`Directory::unfinished_name`].
+fn is_unfinished(name: &str) -> bool {
+    let numbers = name
+        .strip_prefix('.')
+        .and_then(|name| name.strip_suffix(UNFINISHED));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    let parts = numbers.and_then(|numbers| numbers.split_once('-'));
+    parts.is_some_and(|(process, time)| is_number(process) && is_number(time))
 }
 
 #[cfg(test)]

@@ -216,14 +216,18 @@ fn what_a_killed_plugin_left_half_written_is_removed_later() {
     );
     fs::write(&new, "{").unwrap();
     let file = File::create(&old).unwrap();
-    file.set_modified(SystemTime::now() - 2 * ABANDONED_AFTER)
-        .unwrap();
+    let others = directory.path().join(".others.new");
+    fs::write(&others, "").unwrap();
+    for file in [file, File::open(&others).unwrap()] {
+        file.set_modified(SystemTime::now() - 2 * ABANDONED_AFTER)
+            .unwrap();
+    }
 
     assert_eq!(directory.list().unwrap().len(), 1);
     directory.remove(&record.key()).unwrap();
     assert_eq!(
         names(&directory),
-        [".18-2.new"],
+        [".18-2.new", ".others.new"],
         "another plugin may still be writing that one"
     );
 }
