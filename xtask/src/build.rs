@@ -1,18 +1,24 @@
 //! The programs as they are shipped.
 
-use anyhow::Result;
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use tsn_tests::clients::binary;
 
 use crate::{
     dpdk, ebpf, setup,
     step::{cargo, run as run_command, step},
 };
 
+/// A runtime starts the plugin several times for each pod that comes or goes: it is to stay small.
+const PLUGIN_MAX_BYTES: u64 = 2_000_000;
+
 /// Sets up what the build needs and builds kernel programs, then daemon, CNI plugin and tools with the release profile.
 /// The daemon has the DPDK backend if DPDK is installed.
 ///
 /// # Errors
 ///
-/// At the first step that fails.
+/// At the first step that fails, also when the plugin has grown too large.
 pub fn run() -> Result<()> {
     step("setup", setup::run)?;
     step("kernel programs", ebpf::run)?;
@@ -22,5 +28,16 @@ pub fn run() -> Result<()> {
             command.args(["--package", package]);
         }
         run_command(command.args(dpdk::features()))
+    })?;
+    step("size of the CNI plugin", || {
+        let plugin = binary("tsn-cni")?;
+        let metadata = fs::metadata(&plugin).with_context(|| plugin.display().to_string())?;
+        ensure!(
+            metadata.len() < PLUGIN_MAX_BYTES,
+            "{} has {} bytes, must have less than {PLUGIN_MAX_BYTES}: what did it learn to need?",
+            plugin.display(),
+            metadata.len()
+        );
+        Ok(())
     })
 }

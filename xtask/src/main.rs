@@ -30,7 +30,7 @@ enum Task {
     Setup,
     /// Build the kernel programs.
     Ebpf,
-    /// Set up, and build the programs as they are shipped: tsnd, tsnctl, tsn-perf.
+    /// Set up, and build the programs as they are shipped: tsnd, tsnctl, tsn-cni, tsn-perf.
     Build,
     /// Set up, build, and run all tests. Needs root for the end-to-end part.
     Test(test::Options),
