@@ -1,10 +1,12 @@
 //! The kernel programs on real veth pairs. Needs root.
 
+mod forward;
 mod frames;
 mod lab;
 mod lifecycle;
 mod tagger;
 mod traffic;
+mod tunnel;
 
 use std::time::Duration;
 
