@@ -2,9 +2,10 @@
 
 use tsn_userspace::config::Configuration;
 
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 5] = [
     ("README.md", include_str!("../../README.md")),
     ("docs/dpdk.md", include_str!("../../docs/dpdk.md")),
+    ("docs/overlay.md", include_str!("../../docs/overlay.md")),
     ("docs/ovs-dpdk.md", include_str!("../../docs/ovs-dpdk.md")),
     (
         "docs/vhost-user.md",

@@ -7,6 +7,7 @@ mod classes;
 mod ends;
 mod figures;
 mod gates;
+mod overlay;
 mod streams;
 mod text;
 mod windows;
@@ -116,6 +117,7 @@ fn inspect(configuration: &Configuration, environment: &Environment, findings: &
     windows::look(&inspection, findings);
     streams::look(&inspection, findings);
     ends::look(&inspection, findings);
+    overlay::look(&inspection, findings);
 }
 
 /// A configuration that the daemon takes, and what is known about it.

@@ -8,6 +8,7 @@ mod dpdk;
 mod faults;
 mod locate;
 mod names;
+mod overlay;
 mod pod;
 mod profile;
 mod text;
@@ -26,6 +27,7 @@ pub use dpdk::{DpdkSettings, HugepageSize};
 pub use faults::{ConfigurationError, Faults};
 pub use locate::{Position, Positions};
 pub use names::printable;
+pub use overlay::{OverlaySettings, PodNetwork};
 pub use pod::{LateAction, LaunchTimeUse, Match, Mode, Pod, PortRange, StreamSelection};
 pub use profile::{Narrowing, Profile};
 pub use text::{FileError, TextError};
@@ -55,6 +57,9 @@ pub struct Configuration {
     /// What the DPDK backend takes of the machine.
     #[serde(default)]
     pub dpdk: DpdkSettings,
+    /// What pods of the overlay mode need to know of the cluster.
+    #[serde(default)]
+    pub overlay: OverlaySettings,
 }
 
 /// How the worker waits for its next moment.
@@ -155,6 +160,7 @@ impl Configuration {
     fn find_faults(&self, faults: &mut Faults) {
         self.worker.find_faults(faults);
         self.dpdk.find_faults(faults);
+        self.overlay.find_faults(faults);
         let [uplink] = self.uplinks.as_slice() else {
             faults.add(
                 "uplinks",

@@ -1,5 +1,7 @@
 //! The bodies of the control API, version 1. `GET /v1/schema` gives their JSON schemas.
 
+mod overlay;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -12,6 +14,8 @@ use crate::config::{GateParameters, Pod};
 use crate::worker::histogram::LaunchErrors;
 use crate::worker::snapshot::{PodSnapshot, Snapshot};
 use crate::worker::stall::{Stall, StallTotals};
+
+pub use overlay::{NextHopStatus, OverlayStatus, TunnelStatus, VxlanStatus, WayStatus};
 
 /// Why a request was refused.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use tsn_cni::record::{self, Key};
 use tsn_port::Backend;
 
-use super::api::{ApiError, Applied, PodStatus, Stalls, Status};
+use super::api::{ApiError, Applied, OverlayStatus, PodStatus, Stalls, Status};
 use crate::capture::line::CaptureLine;
 use crate::capture::stream::lines;
 use crate::config::{Configuration, GateParameters, Pod};
@@ -45,6 +45,7 @@ pub fn router<B: Backend + 'static>(node: Shared<B>) -> Router {
         )
         .route("/v1/gates", get(gates::<B>).put(change_gates::<B>))
         .route("/v1/configuration", put(apply::<B>))
+        .route("/v1/overlay", get(overlay::<B>))
         .route("/v1/stalls", get(stalls::<B>))
         .route("/v1/capture", get(capture::<B>))
         .route("/v1/schema", get(schema))
@@ -94,7 +95,9 @@ impl IntoResponse for NodeError {
             | Self::CaptureRuns => StatusCode::CONFLICT,
             Self::NoPod(_) | Self::NoRecord { .. } => StatusCode::NOT_FOUND,
             Self::WorkerSilent | Self::UplinkGone(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Backend(_) | Self::NamespaceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Backend(_) | Self::NamespaceGone(_) | Self::Overlay(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::State(_) | Self::Record(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         tracing::info!(status = status.as_u16(), error = %self, "request refused");
@@ -263,6 +266,10 @@ async fn apply<B: Backend + 'static>(
     .await
 }
 
+async fn overlay<B: Backend>(State(node): State<Shared<B>>) -> Json<OverlayStatus> {
+    Json(node.lock().await.overlay())
+}
+
 async fn stalls<B: Backend>(State(node): State<Shared<B>>) -> Result<Json<Stalls>, NodeError> {
     node.lock().await.stalls().await.map(Json)
 }
@@ -295,6 +302,7 @@ async fn schema() -> Response {
         "GET /v1/gates": { "response": schema_for!(GateParameters) },
         "PUT /v1/gates": { "request": schema_for!(GateParameters), "response": schema_for!(Applied) },
         "PUT /v1/configuration?at-ns=": { "request": schema_for!(Configuration), "response": schema_for!(Applied) },
+        "GET /v1/overlay": { "response": schema_for!(OverlayStatus) },
         "GET /v1/stalls": { "response": schema_for!(Stalls) },
         "GET /v1/capture?pod=&stream=&class=&snap-length=": { "response-line": schema_for!(CaptureLine<'_>) },
         "error": schema_for!(ApiError),

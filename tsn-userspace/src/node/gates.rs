@@ -125,6 +125,7 @@ impl<B: Backend> Node<B> {
             ("worker", configuration.worker == self.worker_settings),
             ("clock", configuration.clock == self.clock_settings),
             ("dpdk", configuration.dpdk == self.dpdk_settings),
+            ("overlay", configuration.overlay == *self.ways.settings()),
         ];
         match same.iter().find(|(_, same)| !same) {
             Some((field, _)) => Err(NodeError::NeedsRestart(field)),

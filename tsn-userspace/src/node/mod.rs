@@ -4,6 +4,7 @@ mod attachments;
 mod buffers;
 mod capture;
 mod gates;
+mod overlay;
 mod pods;
 mod recorded_pod;
 mod start;
@@ -28,6 +29,7 @@ use crate::metrics::Moment;
 use crate::state::{State, StateFile};
 use crate::worker::snapshot::Snapshot;
 use crate::worker::stall::StallLog;
+use overlay::Ways;
 
 use attachments::Records;
 pub use capture::CaptureRequest;
@@ -100,6 +102,9 @@ pub enum NodeError {
     /// The backend refused.
     #[error("{0}")]
     Backend(String),
+    /// The ways of an overlay pod's frames are not known.
+    #[error("{0}")]
+    Overlay(String),
     /// The worker refused.
     #[error(transparent)]
     Worker(#[from] crate::worker::command::Refusal),
@@ -172,6 +177,7 @@ pub struct Node<B: Backend> {
     pods: BTreeMap<String, PodEntry>,
     profiles: Vec<Profile>,
     records: Records,
+    ways: Ways,
     clock: ClockMonitor,
     clock_status: ClockStatus,
     worker_settings: WorkerSettings,

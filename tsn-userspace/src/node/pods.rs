@@ -105,6 +105,7 @@ impl<B: Backend> Node<B> {
 
     pub(super) async fn attach(&mut self, pod: Pod, origin: Origin) -> Result<(), NodeError> {
         let compiled = compile_pod("pod", &pod, &self.class_names)?;
+        self.prepare_overlay(&pod).await?;
         self.check_station(&compiled)?;
         self.check_buffers(&pod, self.likely_receive_slots(&compiled))?;
         let mut port = self

@@ -8,6 +8,7 @@ use tsn_port::Backend;
 
 use super::attachments::Records;
 use super::gates::warn_of_what_never_runs;
+use super::overlay::Ways;
 use super::watch::clock_action;
 use super::worker_start::{WorkerJob, start_worker};
 use super::{Node, Origin};
@@ -79,6 +80,7 @@ impl<B: Backend> Node<B> {
             worker: settings,
             clock,
             dpdk,
+            overlay,
         } = configuration;
         let Some(uplink) = uplinks.into_iter().next() else {
             return Err(ConfigurationError {
@@ -141,6 +143,7 @@ impl<B: Backend> Node<B> {
                  times will be 37 s off against other nodes"
             );
         }
+        let ways = Ways::new(&uplink.device, overlay);
         let mut node = Self {
             backend,
             backend_name: options.backend_name,
@@ -160,6 +163,7 @@ impl<B: Backend> Node<B> {
             pods: Default::default(),
             profiles,
             records: Records::in_directory(options.records),
+            ways,
             clock: clock_monitor,
             clock_status,
             worker_settings: settings,
@@ -169,6 +173,8 @@ impl<B: Backend> Node<B> {
             capture: Default::default(),
             capture_is_on: false,
         };
+        // What an earlier run has left must lead no frame to a next hop of this one.
+        node.look_at_overlay().await;
         let configured = configured_pods.into_iter().map(|pod| (pod, Origin::File));
         let added = run_time_pods.into_iter().map(|pod| (pod, Origin::Request));
         for (pod, origin) in configured.chain(added) {

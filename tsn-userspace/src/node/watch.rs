@@ -26,6 +26,7 @@ impl<B: Backend> Node<B> {
         self.follow_clock().await;
         // A lost netlink message must not leave the uplink dead.
         self.look_at_link()?;
+        self.keep_overlay().await;
         self.reconcile_pods().await;
         self.reconcile_records().await;
         Ok(())

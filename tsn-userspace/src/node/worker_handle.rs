@@ -78,7 +78,6 @@ impl<P: Port> WorkerHandle<P> {
 
     /// Has the frames of overlay pods take these next hops, and no others. When this returns without an error, a frame may
     /// be handed over with any of them.
-    #[expect(dead_code, reason = "overlay mode has no control plane yet")]
     pub(super) async fn set_next_hops(&self, next_hops: NextHops) -> Result<(), NodeError> {
         self.ask(ANSWER_LIMIT, |answer| {
             Command::SetNextHops(Box::new(next_hops), answer)

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use tsn_port::MacAddress;
 
 /// The way to a next hop.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NextHop {
     /// Link header of the frame that leaves by the uplink.
     pub link: LinkAddresses,
@@ -17,7 +17,7 @@ pub struct NextHop {
 }
 
 /// Destination and source of an Ethernet header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LinkAddresses {
     /// Of the neighbour.
     pub destination: MacAddress,
@@ -26,7 +26,7 @@ pub struct LinkAddresses {
 }
 
 /// A VXLAN tunnel (RFC 7348) to one remote end, with the settings of the kernel's device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Vxlan {
     /// Outer source address.
     pub local: IpAddr,
@@ -53,7 +53,7 @@ pub struct Vxlan {
 }
 
 /// A field of the outer header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Setting<T> {
     /// The same for all packets.
     Fixed(T),

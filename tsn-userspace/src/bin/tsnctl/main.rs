@@ -7,6 +7,7 @@ mod cni;
 mod convert;
 mod doctor;
 mod drops;
+mod overlay;
 mod plan;
 mod pods;
 mod status;
@@ -87,6 +88,8 @@ enum Command {
     Status,
     /// Shows the pods and their streams.
     Pods,
+    /// Shows where overlay pods' frames go, and what keeps the kernel's path and why.
+    Overlay,
     /// Shows clock, gates, classes and streams live: rates, lateness, stalls, drops by cause.
     Watch(watch::Options),
     /// Writes what leaves into a pcapng file for Wireshark, with its class, launch time and departure.
@@ -130,6 +133,7 @@ async fn run(Arguments { context, command }: Arguments) -> Result<ExitCode> {
         Command::Plan(options) => plan::run(options, &context).await?,
         Command::Status => status::run(&context).await?,
         Command::Pods => pods::run(&context).await?,
+        Command::Overlay => overlay::run(&context).await?,
         Command::Watch(options) => watch::run(options, &context).await?,
         Command::Capture(options) => capture::run(options, &context).await?,
         Command::Doctor(options) => return doctor::run(options, &context).await,

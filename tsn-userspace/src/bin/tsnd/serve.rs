@@ -17,6 +17,7 @@ use tsn_userspace::control::{metrics_server, server};
 use tsn_userspace::device::watch_links;
 use tsn_userspace::log::{self, Limiter};
 use tsn_userspace::node::{Node, NodeOptions};
+use tsn_userspace::overlay::changes::watch_kernel;
 use tsn_userspace::state::StateFile;
 
 use crate::Arguments;
@@ -48,6 +49,8 @@ pub async fn serve<B: Backend + 'static>(
     let state_file = StateFile::in_directory(&arguments.state_dir, device.name())
         .with_context(|| format!("--state-dir {}", arguments.state_dir.display()))?;
     let kernel_tells_of_link = device.kind() == DeviceKind::Interface;
+    let mut kernel_changes =
+        watch_kernel().context("cannot watch the kernel's routes over rtnetlink")?;
     let mut links = watch_links().context("cannot watch the devices over rtnetlink")?;
     let options = NodeOptions {
         backend_name,
@@ -83,6 +86,7 @@ pub async fn serve<B: Backend + 'static>(
                     break Err(error);
                 }
             }
+            Some(()) = kernel_changes.recv() => node.lock().await.look_at_overlay().await,
             _ = link_look.tick(), if !kernel_tells_of_link => {
                 if let Err(error) = node.lock().await.look_at_link() {
                     break Err(error);

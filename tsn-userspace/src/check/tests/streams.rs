@@ -199,3 +199,28 @@ fn behind_an_interface_of_the_kernel_nothing_arrives_for_a_vhost_user_pod() {
         &[("netns: /run/netns/one", end)],
     );
 }
+
+#[test]
+fn an_overlay_pod_without_networks_is_told_where_they_come_from() {
+    let overlay = (
+        "netns: /run/netns/two",
+        "netns: /run/netns/two\n    mode: overlay",
+    );
+    let code = "pod-networks-from-file";
+    let said = "/run/flannel/subnet.env";
+    finds(Severity::Note, code, "mode: overlay", said, &[overlay]);
+    let profile = "profiles:\n  - name: motion\n    mode: overlay\n    streams: [ { name: s, match: {}, traffic-class: rest } ]\nclock:";
+    finds(
+        Severity::Note,
+        code,
+        "mode: overlay",
+        said,
+        &[("clock:", profile)],
+    );
+    let networks = (
+        "clock:",
+        "overlay: { pod-networks: [10.244.0.0/16] }\nclock:",
+    );
+    let report = check(&changed(&[overlay, networks]), &environment());
+    assert_eq!(report.findings, []);
+}
