@@ -144,6 +144,21 @@ fn a_bad_configuration_file_is_refused_by_field_or_line() {
             &["maybe", "streams[0].late: "],
         ),
         (
+            with("\"late\": \"send\"", &flow_meter(0, 64)),
+            &[
+                "streams[0].flow-meter.committed-information-rate",
+                "at least 1",
+            ],
+        ),
+        (
+            with("\"late\": \"send\"", &flow_meter(1, 63)),
+            &[
+                "streams[0].flow-meter.committed-burst-size",
+                "63 bytes",
+                "at least 64",
+            ],
+        ),
+        (
             with("34998", "1000"),
             &["streams[2].match.ethertype", "0x600"],
         ),
@@ -171,6 +186,12 @@ fn a_bad_configuration_file_is_refused_by_field_or_line() {
     assert_eq!(pins, 0);
     // And a good one works after all of them.
     bed.start(&good).terminate().unwrap();
+}
+
+fn flow_meter(rate: u64, burst: u32) -> String {
+    format!(
+        "\"flow-meter\": {{ \"committed-information-rate\": {rate}, \"committed-burst-size\": {burst} }}"
+    )
 }
 
 #[test]

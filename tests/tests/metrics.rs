@@ -30,6 +30,7 @@ const SMALL_QUEUE: u16 = 5005;
 const NEVER_OPEN: u16 = 5006;
 const NARROW: u16 = 5007;
 const BULK: u16 = 5009;
+const METERED: u16 = 5010;
 
 /// Class 2 has no window, that of class 1 is shorter than its margins; class 4 wants launch times, class 5 is small.
 fn configuration(bed: &Bed) -> String {
@@ -47,6 +48,12 @@ fn configuration(bed: &Bed) -> String {
         stream("never-open", NEVER_OPEN, 2, ""),
         stream("narrow", NARROW, 1, ""),
         stream("bulk", BULK, 0, ""),
+        stream(
+            "metered",
+            METERED,
+            3,
+            ", flow-meter: { committed-information-rate: 1, committed-burst-size: 64 }",
+        ),
     ]
     .join(", ");
     let pod = |name: &str, netns: &str, quota: u32| {
@@ -211,6 +218,8 @@ tsnd_class_dropped_frames_total{class="7",cause="launch_time_past"} 3
 tsnd_pod_dropped_frames_total{pod="pod1",cause="launch_time_too_far"} 3
 tsnd_pod_dropped_frames_total{pod="pod1",cause="launch_time_wrong_clock"} 3
 tsnd_pod_dropped_frames_total{pod="pod1",cause="quota_exceeded"} 0
+tsnd_pod_dropped_frames_total{pod="pod1",cause="flow_meter_red"} 19
+tsnd_stream_red_frames_total{pod="pod1",stream="metered"} 19
 tsnd_pod_kernel_frames_total{pod="nobody",what="stamped"} 0"#;
 
 fn not_counted(text: &str) -> Vec<&'static str> {
@@ -228,7 +237,7 @@ fn traffic(bed: &Bed, watched: &mut Watched) {
         &format!(
             "{TIMED} -{SECOND} 10 3  {TIMED} {too_far} 10 3  {TIMED} {wrong_clock} 10 3  {TIMED} 50000000 10 60
              {SENT_LATE} -1000000 10 3  {DEADLINE} -1000000 10 3  {REQUIRED} - 10 3  {SMALL_QUEUE} - 1000 3
-             {SMALL_QUEUE} - 10 200  {NEVER_OPEN} - 10 3  {NARROW} - 200 3  {BULK} - 1400 200"
+             {SMALL_QUEUE} - 10 200  {NEVER_OPEN} - 10 3  {NARROW} - 200 3  {BULK} - 1400 200  {METERED} - 10 20"
         ),
     );
     let mut text = watched.look();
@@ -260,6 +269,7 @@ fn traffic(bed: &Bed, watched: &mut Watched) {
         "tsnd_class_guard_band_holds_total",
         "tsnd_launch_error_seconds_bucket",
         "tsnd_launch_error_worst_seconds",
+        "tsnd_pod_dropped_frames_total{cause=\"flow_meter_red\"}",
         "tsnd_pod_dropped_frames_total{cause=\"launch_time_too_far\"}",
         "tsnd_pod_dropped_frames_total{cause=\"launch_time_wrong_clock\"}",
         "tsnd_pod_dropped_frames_total{cause=\"quota_exceeded\"}",

@@ -69,6 +69,7 @@
 //! | `gates` | the state machines: what is in force when, openings, closings, changes |
 //! | `link` | speed and wire time |
 //! | `frame` | arrivals, departures, refusals |
+//! | `flow_meter` | a stream's committed rate and burst |
 //! | `queue` | the three queues of a class |
 //! | `heap` | frames in the order of their times |
 //! | `counters` | what was received, sent and dropped, and why |
@@ -79,6 +80,7 @@
 mod class;
 mod counters;
 mod cycle;
+mod flow_meter;
 mod frame;
 mod gates;
 mod heap;
@@ -91,6 +93,7 @@ mod time;
 
 pub use class::{GateStates, TrafficClass};
 pub use counters::{ClassCounters, DropCause};
+pub use flow_meter::{Color, FlowMeter, FlowMeterParameters};
 pub use frame::{Arrival, Departure, Dropped, LateAction, LatePolicy, Launch, Refused};
 pub use gates::{Close, ConfigChange, Gates};
 pub use link::{ETHERNET_OVERHEAD_BYTES, LinkSpeed, MIN_FRAME_BYTES, octets_on_wire};

@@ -152,7 +152,8 @@ impl Counters {
                 .unwrap()
                 .iter()
                 .map(|stream| {
-                    let gone = ["refused", "dropped", "sent"].map(|what| number(&stream[what]));
+                    let gone =
+                        ["red", "refused", "dropped", "sent"].map(|what| number(&stream[what]));
                     number(&stream["received"]) - gone.iter().sum::<u64>()
                 })
                 .sum();
@@ -163,7 +164,7 @@ impl Counters {
             assert_eq!(
                 held,
                 number(&pod["waiting"]) + of_streams,
-                "streams received = refused + dropped + sent + waiting + the pod's drops of them: {pod}"
+                "streams received = red + refused + dropped + sent + waiting + the pod's drops of them: {pod}"
             );
         }
         let uplink = &self.status["uplink"];

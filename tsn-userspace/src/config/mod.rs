@@ -28,7 +28,9 @@ pub use faults::{ConfigurationError, Faults};
 pub use locate::{Position, Positions};
 pub use names::printable;
 pub use overlay::{OverlaySettings, PodNetwork};
-pub use pod::{LateAction, LaunchTimeUse, Match, Mode, Pod, PortRange, StreamSelection};
+pub use pod::{
+    FlowMeterSettings, LateAction, LaunchTimeUse, Match, Mode, Pod, PortRange, StreamSelection,
+};
 pub use profile::{Narrowing, Profile};
 pub use text::{FileError, TextError};
 pub use units::{BaseTime, ClassReference, CycleTimeSetting, GateStatesValue, Interval};

@@ -102,6 +102,9 @@ pub struct StreamSelection {
     /// What happens to a late frame: `drop` (default) or `send`. Counted either way.
     #[serde(default)]
     pub late: LateAction,
+    /// What the stream may send at most; frames beyond it are dropped. Absent: as much as it likes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow_meter: Option<FlowMeterSettings>,
 }
 
 impl StreamSelection {
@@ -116,6 +119,17 @@ impl StreamSelection {
 
 const fn late_tolerance() -> Interval {
     Interval::from_us(20)
+}
+
+/// The flow meter of a stream (IEEE 802.1Q-2022, 8.6.5.5; MEF 10.3): a token bucket with one rate, colour-blind, whose red
+/// frames are dropped. Frames count as the pod sends them, from the destination address to the end of the FCS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FlowMeterSettings {
+    /// In bit/s, at least 1.
+    pub committed_information_rate: u64,
+    /// In bytes, at least 64, the shortest frame. A frame that is longer than this is always dropped.
+    pub committed_burst_size: u32,
 }
 
 /// What the socket's launch time means.

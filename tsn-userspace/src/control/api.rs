@@ -246,10 +246,12 @@ pub struct StreamStatus {
     pub name: String,
     /// Frames that were recognised as this stream.
     pub received: u64,
+    /// Frames that its flow meter found to be red, and which were dropped.
+    pub red: u64,
     /// Frames that the scheduler refused; the class tells why.
     pub refused: u64,
     /// Frames that were dropped after the scheduler had accepted them: from its queues (the class tells why), or when
-    /// they were to be sent (the uplink tells why). The `received` of a pod's streams are their `refused`, `dropped` and
+    /// they were to be sent (the uplink tells why). The `received` of a pod's streams are their `red`, `refused`, `dropped` and
     /// `sent`, what waits, and the pod's
     /// drops `quota_exceeded` and `no_next_hop`.
     pub dropped: u64,
@@ -373,6 +375,7 @@ impl PodStatus {
             .map(|((stream, counters), worst_last_minute_ns)| StreamStatus {
                 name: stream.name.clone(),
                 received: counters.received,
+                red: counters.red,
                 refused: counters.refused,
                 dropped: counters.dropped,
                 sent: counters.sent,
@@ -404,6 +407,7 @@ impl PodStatus {
                     "launch_time_wrong_clock",
                     counters.drops.launch_time_wrong_clock,
                 ),
+                ("flow_meter_red", counters.drops.flow_meter_red),
                 ("no_next_hop", counters.drops.no_next_hop),
                 ("receive_no_buffer", counters.port.receive_no_buffer),
                 ("receive_ring_full", counters.port.receive_ring_full),

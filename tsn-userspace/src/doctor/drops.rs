@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Answers, Code, Findings};
 
 /// Why, and the way out, by cause. The other causes are what the application or the schedule asked for.
-pub const CAUSES: [(&str, &str, &str); 19] = [
+pub const CAUSES: [(&str, &str, &str); 20] = [
     (
         "receive_no_buffer",
         "there was no frame buffer left to receive into",
@@ -40,6 +40,11 @@ pub const CAUSES: [(&str, &str, &str); 19] = [
         "unmatched",
         "frames match no stream any more",
         "nothing, if a pod's streams were just changed; else restart tsnd",
+    ),
+    (
+        "flow_meter_red",
+        "a stream sends more than its flow meter lets pass",
+        "send less, or raise committed-information-rate or committed-burst-size of the stream's flow-meter",
     ),
     (
         "no_next_hop",

@@ -136,6 +136,11 @@ pub(super) const FAMILIES: &[Family] = &[
         |stream| stream.received,
     ),
     stream(
+        "tsnd_stream_red_frames",
+        "Of these, dropped since the stream's flow meter found them to be red.",
+        |stream| stream.red,
+    ),
+    stream(
         "tsnd_stream_refused_frames",
         "Of these, refused by the scheduler; the class tells why.",
         |stream| stream.refused,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tsn_common::{Rule, Stamp, TimeBase, first_match, parse};
-use tsn_core::{Arrival, Launch, Nanoseconds, TaiTime};
+use tsn_core::{Arrival, Color, FlowMeter, Launch, Nanoseconds, TaiTime};
 use tsn_port::{Frame, PodMode, Port, PortCounters, PortLevels};
 
 use super::forward::Forwarder;
@@ -17,6 +17,9 @@ use crate::config::{CompiledPod, LaunchTimeUse, Treatment};
 const HORIZON_NS: u64 = 10_000_000_000;
 /// How near to exactly TAI − UTC a launch time must be off to be recognised as taken from the wrong clock.
 const WRONG_CLOCK_WINDOW_NS: u64 = 1_000_000_000;
+
+/// The frame check sequence, which a flow meter counts and no port has.
+const FCS_BYTES: u32 = 4;
 
 /// A frame in the scheduler's queues. Dropping it gives its buffer back and its place in the pod's quota.
 #[derive(Debug)]
@@ -46,6 +49,8 @@ pub struct PodDrops {
     pub launch_time_too_far: u64,
     /// Frames whose launch time is off by TAI − UTC: the application used CLOCK_REALTIME.
     pub launch_time_wrong_clock: u64,
+    /// Frames beyond what the flow meter of their stream lets pass.
+    pub flow_meter_red: u64,
     /// Frames of a pod in overlay mode that no known next hop could be given ([`Forwarder::forward`]).
     pub no_next_hop: u64,
 }
@@ -57,6 +62,7 @@ impl PodDrops {
             + self.quota_exceeded
             + self.launch_time_too_far
             + self.launch_time_wrong_clock
+            + self.flow_meter_red
             + self.no_next_hop
     }
 }
@@ -79,6 +85,8 @@ pub struct PodDelivery {
 pub struct StreamCounters {
     /// Frames that were classified as this stream.
     pub received: u64,
+    /// Frames that the stream's flow meter found to be red.
+    pub red: u64,
     /// Frames that the scheduler refused, whatever the cause (the class counts the causes).
     pub refused: u64,
     /// Frames that were dropped after the scheduler had accepted them: from its queues (the class counts the causes), or
@@ -120,6 +128,7 @@ pub struct PodPort<P> {
     mode: PodMode,
     rules: Vec<Rule>,
     treatments: Vec<Treatment>,
+    flow_meters: Vec<Option<FlowMeter>>,
     frame_quota: u32,
     drops: PodDrops,
     delivery: PodDelivery,
@@ -182,6 +191,11 @@ impl<P: Port> PodPort<P> {
             mode: pod.attachment.mode,
             rules: pod.attachment.rules.clone(),
             treatments: pod.treatments.clone(),
+            flow_meters: pod
+                .treatments
+                .iter()
+                .map(|treatment| treatment.flow_meter.map(FlowMeter::new))
+                .collect(),
             frame_quota,
             drops: PodDrops::default(),
             delivery: PodDelivery::default(),
@@ -295,6 +309,17 @@ impl<P: Port> PodPort<P> {
         }
     }
 
+    /// Meters a frame of this stream, and counts it if it is to be dropped.
+    fn is_red(&mut self, stream: usize, bytes: usize, now: TaiTime) -> bool {
+        let Some(meter) = &mut self.flow_meters[stream] else {
+            return false;
+        };
+        let is_red = meter.meter(now, bytes as u32 + FCS_BYTES) == Color::Red;
+        self.drops.flow_meter_red += u64::from(is_red);
+        self.streams[stream].red += u64::from(is_red);
+        is_red
+    }
+
     fn classify(
         &mut self,
         frame: &P::Frame,
@@ -386,6 +411,9 @@ impl<P: Port> PodPlace<P> {
             mut header_bytes,
         } = classified;
         pod.streams[stream].received += 1;
+        if pod.is_red(stream, frame.bytes().len(), now) {
+            return Received::Dropped;
+        }
         if self.waiting.get() >= pod.frame_quota {
             pod.drops.quota_exceeded += 1;
             return Received::Dropped;

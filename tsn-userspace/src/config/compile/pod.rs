@@ -3,15 +3,20 @@
 use std::path::PathBuf;
 
 use tsn_common::{MAX_RULES, Rule, RuleFields};
-use tsn_core::{LateAction as CoreLateAction, LatePolicy, TrafficClass};
+use tsn_core::{
+    FlowMeterParameters, LateAction as CoreLateAction, LatePolicy, MIN_FRAME_BYTES, TrafficClass,
+};
 use tsn_port::{PodAttachment, PodEnd, VethEnd};
 
 use super::super::names::{check_interface, check_name};
 use super::super::{
-    ConfigurationError, Faults, LateAction, LaunchTimeUse, Match, Mode, Pod, Profile,
-    StreamSelection, printable,
+    ConfigurationError, Faults, FlowMeterSettings, LateAction, LaunchTimeUse, Match, Mode, Pod,
+    Profile, StreamSelection, printable,
 };
 use super::resolve;
+
+/// The shortest Ethernet frame with its FCS, as flow meters count it.
+const SHORTEST_FRAME_BYTES: u32 = MIN_FRAME_BYTES + 4;
 
 /// How frames of one stream are treated.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +27,8 @@ pub struct Treatment {
     pub launch_time: LaunchTimeUse,
     /// What is late, and what becomes of it.
     pub late: LatePolicy,
+    /// What it may send at most.
+    pub flow_meter: Option<FlowMeterParameters>,
 }
 
 /// A pod as the backend and the worker take it.
@@ -172,6 +179,9 @@ fn streams_in(
                     LateAction::Send => CoreLateAction::Send,
                 },
             },
+            flow_meter: stream
+                .flow_meter
+                .map(|meter| flow_meter(&format!("{place}.flow-meter"), meter, faults)),
         });
     }
     (rules, treatments)
@@ -224,6 +234,31 @@ fn end_in(place: &str, pod: &Pod, faults: &mut Faults) -> PodEnd {
             interface: String::new(),
         })
     })
+}
+
+fn flow_meter(place: &str, meter: FlowMeterSettings, faults: &mut Faults) -> FlowMeterParameters {
+    let FlowMeterSettings {
+        committed_information_rate,
+        committed_burst_size,
+    } = meter;
+    if committed_information_rate == 0 {
+        faults.add(
+            format!("{place}.committed-information-rate"),
+            "0 bit/s lets nothing pass; at least 1",
+        );
+    }
+    if committed_burst_size < SHORTEST_FRAME_BYTES {
+        faults.add(
+            format!("{place}.committed-burst-size"),
+            format!(
+                "{committed_burst_size} bytes let no frame pass; at least {SHORTEST_FRAME_BYTES}, and as many as the stream's longest frame has with its FCS"
+            ),
+        );
+    }
+    FlowMeterParameters {
+        committed_information_rate_bps: committed_information_rate,
+        committed_burst_size_bytes: committed_burst_size,
+    }
 }
 
 fn rule(place: &str, selector: &Match, class: TrafficClass, faults: &mut Faults) -> Rule {
