@@ -131,6 +131,19 @@ fn what_is_wrong_is_told_and_changes_nothing() {
 }
 
 #[test]
+fn the_binary_alone_can_be_put_there() {
+    let node = Node::with_flannel();
+    let mut command = node.command("install");
+    command.args(["--binary", "plugin", "--binary-only"]);
+    says(&command.output().unwrap(), 0, "tsn-cni: in its place\n");
+    assert!(node.list() == LIST && node.has_plugin());
+    let both = node.install(&["--binary-only"]);
+    says(&both, 2, "'--binary-only' cannot be used with");
+    let neither = node.command("install").output().unwrap();
+    says(&neither, 2, "--binary-only");
+}
+
+#[test]
 fn the_binary_stays_while_pods_need_it_for_their_end() {
     let node = Node::with_flannel();
     says(&node.install(&[]), 0, "");

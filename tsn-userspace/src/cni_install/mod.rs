@@ -176,25 +176,28 @@ pub struct Installation {
     pub configuration_directory: PathBuf,
     /// The network's name; else the one that the runtime takes for pods.
     pub network: Option<String>,
-    /// The plugin's entry in the network's list.
-    pub entry: Entry,
+    /// The plugin's entry in the network's list; `None` where only the binary is wanted.
+    pub entry: Option<Entry>,
 }
 
 impl Installation {
-    /// What putting the entry into the network's list would change.
+    /// What putting the entry into the network's list would change; `None` without an entry.
     ///
     /// # Errors
     ///
     /// When there is no such list, or none that the plugin can be chained into.
-    pub fn plan(&self) -> Result<Change, InstallError> {
+    pub fn plan(&self) -> Result<Option<Change>, InstallError> {
+        let Some(entry) = &self.entry else {
+            return Ok(None);
+        };
         let network = self.network.as_deref();
         let Found { path, text } = choice::choose(&self.configuration_directory, network)?;
-        match PluginList::parse(&text).and_then(|list| list.with(&self.entry)) {
-            Ok(after) => Ok(Change {
+        match PluginList::parse(&text).and_then(|list| list.with(entry)) {
+            Ok(after) => Ok(Some(Change {
                 path,
                 before: text,
                 after,
-            }),
+            })),
             Err(reason) => Err(InstallError::List { path, reason }),
         }
     }
@@ -205,16 +208,19 @@ impl Installation {
     ///
     /// As [`plan`](Self::plan), and when a file cannot be replaced. A file that somebody is just writing is looked at
     /// again for a second.
-    pub async fn install(&self) -> Result<Change, InstallError> {
+    pub async fn install(&self) -> Result<Option<Change>, InstallError> {
         self.install_binary()?;
         let mut attempt = 1;
         loop {
             match self.plan() {
-                Ok(change) if change.apply()? == Replacement::Done => return Ok(change),
-                Ok(change) if attempt == ATTEMPTS => {
-                    return Err(InstallError::Restless { path: change.path });
-                }
-                Ok(_) => {}
+                Ok(None) => return Ok(None),
+                Ok(Some(change)) => match change.apply()? {
+                    Replacement::Done => return Ok(Some(change)),
+                    Replacement::Overtaken if attempt < ATTEMPTS => {}
+                    Replacement::Overtaken => {
+                        return Err(InstallError::Restless { path: change.path });
+                    }
+                },
                 Err(InstallError::List { .. } | InstallError::Plugin { .. })
                     if attempt < ATTEMPTS => {}
                 Err(error) => return Err(error),

@@ -19,6 +19,13 @@ const FLANNEL: &str = r#"{
 "#;
 const BOUND: Duration = Duration::from_secs(30);
 
+fn entry(profile: &str) -> Entry {
+    Entry {
+        profile: profile.to_owned(),
+        ..Entry::default()
+    }
+}
+
 /// A node's directories, and a plugin to be put there.
 struct Node {
     directory: TempDir,
@@ -67,10 +74,7 @@ impl Node {
             binary_directory: path("bin"),
             configuration_directory: path("net.d"),
             network: None,
-            entry: Entry {
-                profile: "motion".into(),
-                ..Entry::default()
-            },
+            entry: Some(entry("motion")),
         }
     }
 
@@ -127,7 +131,7 @@ async fn the_plugin_comes_and_goes_without_a_trace() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
 
     let installation = node.installation();
-    assert!(!installation.install().await.unwrap().is_none());
+    assert!(!installation.install().await.unwrap().unwrap().is_none());
     assert!(node.has_entry("10-flannel.conflist"));
     assert_eq!(
         fs::metadata(&file).unwrap().permissions().mode() & 0o777,
@@ -140,15 +144,12 @@ async fn the_plugin_comes_and_goes_without_a_trace() {
         0o755
     );
 
-    assert!(installation.install().await.unwrap().is_none());
+    assert!(installation.install().await.unwrap().unwrap().is_none());
     let video = Installation {
-        entry: Entry {
-            profile: "video".into(),
-            ..Entry::default()
-        },
+        entry: Some(entry("video")),
         ..installation
     };
-    assert!(!video.install().await.unwrap().is_none());
+    assert!(!video.install().await.unwrap().unwrap().is_none());
     assert_eq!(
         node.read("10-flannel.conflist").matches("tsn-cni").count(),
         1
@@ -177,7 +178,7 @@ async fn what_another_add_on_adds_in_the_meantime_stays_when_the_plugin_goes() {
 fn a_dry_run_shows_what_would_be_changed_and_changes_nothing() {
     let node = Node::new();
     node.write("10-flannel.conflist", FLANNEL);
-    let diff = node.installation().plan().unwrap().diff();
+    let diff = node.installation().plan().unwrap().unwrap().diff();
     let (names, lines) = diff.split_once("@@").unwrap();
     assert!(names.contains("10-flannel.conflist"));
     assert_eq!(
@@ -294,7 +295,7 @@ async fn a_link_stays_a_link_and_one_that_leads_nowhere_is_named() {
 fn a_file_that_was_changed_since_it_was_read_is_not_overwritten() {
     let node = Node::new();
     node.write("10-flannel.conflist", FLANNEL);
-    let change = node.installation().plan().unwrap();
+    let change = node.installation().plan().unwrap().unwrap();
     let newer = FLANNEL.replace("cbr0", "newer");
     node.write("10-flannel.conflist", &newer);
     assert_eq!(change.apply().unwrap(), Replacement::Overtaken);

@@ -35,10 +35,11 @@ pub async fn watch(
         // Before the look: what changes after it is an event.
         let events = events(&installation.configuration_directory)?;
         let looked = match installation.install().await {
-            Ok(change) if change.is_none() => {
+            Ok(None) => Ok("in its place".to_owned()),
+            Ok(Some(change)) if change.is_none() => {
                 Ok(format!("in its place in {}", change.path.display()))
             }
-            Ok(change) => {
+            Ok(Some(change)) => {
                 tell(&format!("added to {}", change.path.display()));
                 let pause = fights.repaired(Instant::now());
                 if !pause.is_zero() {

@@ -14,7 +14,10 @@ use crate::Context;
 #[derive(Debug, clap::Args)]
 pub struct Options {
     #[command(flatten)]
-    entry: Entry,
+    entry: Option<Entry>,
+    /// Only copy the binary: networks that name the plugin themselves, such as those of Multus, need no more.
+    #[arg(long, conflicts_with_all = ["Entry", "network"], required_unless_present = "profile")]
+    binary_only: bool,
     #[command(flatten)]
     directories: Directories,
     /// The network that it is chained into, by name.
@@ -50,19 +53,20 @@ pub async fn run(options: Options, context: &Context) -> Result<()> {
         entry: options.entry,
     };
     if options.dry_run {
-        return show(&[installation.plan()?], context);
+        return show(installation.plan()?.as_slice(), context);
     }
     if options.watch {
         return keep(&installation, options.uninstall_on_exit).await;
     }
     let change = installation.install().await?;
     context.print(&change, |change| {
-        let what = if change.is_none() {
-            "is already in"
-        } else {
-            "added to"
-        };
-        Ok(format!("{PLUGIN_TYPE}: {what} {}\n", change.path.display()))
+        Ok(match change {
+            None => format!("{PLUGIN_TYPE}: in its place\n"),
+            Some(change) if change.is_none() => {
+                format!("{PLUGIN_TYPE}: is already in {}\n", change.path.display())
+            }
+            Some(change) => format!("{PLUGIN_TYPE}: added to {}\n", change.path.display()),
+        })
     })
 }
 
