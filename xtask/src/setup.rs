@@ -57,6 +57,7 @@ const TESTS: Group = Group {
         "netsniff-ng",
         "python3",
         "python3-prometheus-client",
+        "systemd",
         "tshark",
     ],
 };

@@ -10,8 +10,8 @@ pub enum SocketError {
     /// The shared memory could not be registered.
     #[error(
         "cannot register {chunks} chunks of {chunk_bytes} bytes for AF_XDP: {why}; \
-         this needs CAP_NET_ADMIN, CAP_SYS_ADMIN and as much free memory, chunks of 2048 or 4096 bytes, and rings of \
-         a power of two"
+         this needs CAP_SYS_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK or as high a limit on locked memory (`ulimit -l`), as much \
+         free memory, chunks of 2048 or 4096 bytes, and rings of a power of two"
     )]
     Memory {
         /// How many chunks.
