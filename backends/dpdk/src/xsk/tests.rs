@@ -89,6 +89,30 @@ fn open(pod: &Namespace, bpffs: &Bpffs, pool: Mempool) -> Bed {
     }
 }
 
+/// A frame whose checksum was left to the uplink's device has it when headers are put in front of it, where no device
+/// would look for it.
+fn a_frame_grows_with_a_whole_checksum(pool: Mempool) {
+    let mut bytes = [&[2; 12][..], &[0x08, 0]].concat();
+    bytes.extend([
+        0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+    ]);
+    // Source and destination, protocol and length: what a pod's kernel leaves of the sum.
+    let pseudo_header = 0x0a00u16 + 0x0001 + 0x0a00 + 0x0002 + 17 + 12;
+    bytes.extend([0x1e, 0x6c, 0x1e, 0x6c, 0, 12]);
+    bytes.extend(pseudo_header.to_be_bytes());
+    bytes.extend([1, 2, 3, 4]);
+    let mut whole = bytes.clone();
+    assert!(tsn_port::checksum::complete(&mut whole), "one to complete");
+
+    let mut frame = pool.allocate(bytes.len()).expect("a free mbuf");
+    frame.bytes_mut().copy_from_slice(&bytes);
+    frame.finish(Finisher::Uplink);
+    assert_eq!(frame.bytes(), bytes, "left to the device");
+    assert!(!frame.prepend(1 << 15) && frame.bytes() == bytes, "no room");
+    assert!(frame.prepend(50), "room for a tunnel");
+    assert_eq!(frame.bytes()[50..], whole);
+}
+
 #[test]
 fn a_socket_over_a_mempool_conforms_and_gives_everything_back() {
     let pool = pool();
@@ -102,7 +126,9 @@ fn a_socket_over_a_mempool_conforms_and_gives_everything_back() {
     node.batch("ip", &veth).expect("a veth pair");
     pod.batch("ip", &format!("link set {POD_END} up\n"))
         .expect("up");
+    // In a thread that DPDK keeps no buffers for.
     node.enter(|| {
+        a_frame_grows_with_a_whole_checksum(pool);
         let mut bed = open(&pod, &bpffs, pool);
         conformance::run(&mut bed);
         let counters = bed.receiver.counters();
