@@ -92,15 +92,17 @@ impl<B: Backend> Node<B> {
             match record {
                 Ok(record) => self.reconcile_record(key, record).await,
                 Err(error) => {
-                    tracing::warn!(record = %key, %error, "cannot read a record; what is attached for it stays");
+                    tracing::warn!(pod = pod_name(&key), record = %key, %error, "cannot read a record; what is attached for it stays");
                 }
             }
         }
+        let is_there = |key: &Key| names.contains(&pod_name(key));
+        self.records.gone_since.retain(|key, _| is_there(key));
         let unwanted = self.recorded_keys();
-        for key in unwanted.filter(|key| !names.contains(&pod_name(key))) {
+        for key in unwanted.filter(|key| !is_there(key)) {
             // One that was being replaced may have been hidden from the list.
             if matches!(self.records.directory.load(&key), Ok(None)) {
-                tracing::info!(record = %key, "the record is gone");
+                tracing::info!(pod = pod_name(&key), record = %key, "the record is gone");
                 self.forget_or_tell(&key).await;
             }
         }
@@ -132,11 +134,12 @@ impl<B: Backend> Node<B> {
         if self.attached(&name).is_none() && namespace_is_gone(&record) {
             if self.records.is_left_behind(&key) {
                 tracing::warn!(
+                    pod = name,
                     record = %key,
                     "its network namespace is gone and nobody came for it; removing the record"
                 );
                 if let Err(error) = self.records.directory.remove(&key) {
-                    tracing::warn!(record = %key, %error, "not removed");
+                    tracing::warn!(pod = name, record = %key, %error, "not removed");
                 }
                 return self.forget_or_tell(&key).await;
             }
@@ -145,7 +148,7 @@ impl<B: Backend> Node<B> {
         }
         // What it waits for is kept in its status.
         if let Err(error) = self.obey_record(record).await {
-            tracing::debug!(record = %key, %error, "not attached");
+            tracing::debug!(pod = name, %error, "not attached");
         }
     }
 
@@ -169,7 +172,8 @@ impl<B: Backend> Node<B> {
             && entry.place.is_some()
         {
             let is_same = entry.origin.is_of_namespace(record.netns_inode);
-            if is_same && wanted.as_ref() == Ok(&entry.pod) {
+            let is_as_wanted = is_same && wanted.as_ref() == Ok(&entry.pod);
+            if is_as_wanted && self.backend.is_attached(&name) {
                 entry.origin = origin;
                 return Ok(());
             }
@@ -212,7 +216,7 @@ impl<B: Backend> Node<B> {
 
     async fn forget_or_tell(&mut self, key: &Key) {
         if let Err(error) = self.forget(key).await {
-            tracing::error!(record = %key, %error, "not detached cleanly");
+            tracing::error!(pod = pod_name(key), record = %key, %error, "not detached cleanly");
         }
     }
 

@@ -4,7 +4,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 use tsn_userspace::worker::histogram::BOUNDS_NS;
 
-use super::text::{self, count, error, estimate, number, rate, row, sparkline, text, title};
+use super::text::{self, count, cut, error, estimate, number, rate, row, sparkline, text, title};
 use crate::watch::keys::{Column, Look};
 use crate::watch::model::{Model, StreamRow};
 
@@ -26,6 +26,8 @@ const HISTOGRAM_COLUMN: text::Column = text("departure-launch", HISTOGRAM);
 /// From this width on the histogram is shown.
 const HISTOGRAM_FROM: usize = 100;
 const LONGEST_NAME: usize = 48;
+/// What is shown of a pod's name, so that something of the stream's is seen too: a container ID is long.
+const LONGEST_POD: usize = 24;
 
 /// The streams in so many lines, the selected one among them.
 pub fn lines(model: &Model, look: &Look, width: usize, height: usize) -> Vec<Line<'static>> {
@@ -81,7 +83,7 @@ pub fn lines(model: &Model, look: &Look, width: usize, height: usize) -> Vec<Lin
 fn cell(column: &text::Column, row: &StreamRow<'_>) -> String {
     let stream = row.stream;
     match column.title {
-        "pod/stream" => format!("{}/{}", row.pod, stream.name),
+        "pod/stream" => format!("{}/{}", cut(row.pod.to_owned(), LONGEST_POD), stream.name),
         "class" => row.class.clone(),
         "sent/s" => rate(row.sent_per_s),
         "late" => count(stream.sent_late),
