@@ -12,11 +12,12 @@ use crate::{
 };
 
 /// Of the end-to-end tests, those to which it is the same by what backend frames leave. They run once.
-const OF_NO_BACKEND: [&str; 9] = [
+const OF_NO_BACKEND: [&str; 10] = [
     "alerts",
     "bad_configuration",
     "bad_requests",
     "bed",
+    "capabilities",
     "convert",
     "doctor",
     "logs",
