@@ -13,7 +13,9 @@ use common::{
     wait_at_rest,
 };
 use serde_json::Value;
-use tsn_tests::{confined::confined_python, daemon::Daemon, process::Process, topology::Pod};
+use tsn_tests::{
+    clock::tai_now_ns, confined::confined_python, daemon::Daemon, process::Process, topology::Pod,
+};
 
 const DETACH: &str = include_str!("hostile_pod/detach.py");
 const FLOOD: &str = include_str!("hostile_pod/flood.py");
@@ -246,6 +248,42 @@ fn a_hostile_pod_stays_in_its_class() {
     // What is not in its stream is not time-sensitive, whatever it says of itself.
     assert!(number(&counters.pod("pod1")["received"]) <= sent / 3);
     daemon.terminate().unwrap();
+}
+
+#[test]
+fn a_hostile_pod_stays_below_its_rate() {
+    const BITS_PER_SECOND: u64 = 1_000_000;
+    const BURST_BYTES: u64 = 10_000;
+    let bed = Bed::new(1);
+    let settings = Settings::default();
+    let meter = format!(
+        r#", "flow-meter": {{ "committed-information-rate": {BITS_PER_SECOND}, "committed-burst-size": {BURST_BYTES} }}"#
+    );
+    let pod = best_effort_only(bed.near(1), 256, &meter);
+    let configuration = format!("{}pods: [ {pod} ]\n", configuration_without_pods(&settings));
+    let daemon = bed.start(&configuration);
+    let wire = bed.capture();
+    let start_ns = tai_now_ns();
+    flood(bed.near(1), bed.far(1), 2, &[BEST_EFFORT]);
+    wait_at_rest(&daemon);
+    let counters = Counters::of(&daemon);
+    counters.assert_conserved();
+    daemon.terminate().unwrap();
+    let frames = wire.finish().unwrap();
+    let ours: Vec<_> = frames
+        .iter()
+        .filter(|frame| frame.udp_destination() == Some(BEST_EFFORT))
+        .collect();
+    let bytes: u64 = ours.iter().map(|frame| frame.length as u64).sum();
+    let last_ns = ours.last().map_or(start_ns, |frame| frame.arrival_ns);
+    let allowed = BITS_PER_SECOND * (last_ns - start_ns) / 8_000_000_000 + BURST_BYTES;
+    println!(
+        "{bytes} bytes of {allowed} allowed; dropped: {}",
+        counters.all_causes()
+    );
+    assert!(bytes <= allowed, "{bytes} bytes, {allowed} allowed");
+    assert!(bytes > BURST_BYTES, "what is within the rate passes");
+    assert!(number(&counters.pod("pod1")["drops"]["flow_meter_red"]) > 1_000);
 }
 
 #[test]
