@@ -1,17 +1,23 @@
-//! What a frame costs in each step of its way through the worker: receive, classify, queue, select, transmit.
+//! What a frame costs in each step of its way through the worker: receive, classify, encapsulate (in overlay mode), queue,
+//! select, transmit.
 //!
 //! The worker's own functions, over loopback ports and in simulated time. Prints one JSON object: for each step the
 //! nanoseconds of a frame, the median of batches. Under callgrind with `--toggle-collect='*step_receive*'` (or another
 //! step) the instructions of that step are counted, for batches × batch-frames frames.
 
 use std::hint::black_box;
+use std::num::NonZeroU16;
 use std::time::Instant;
 
 use clap::Parser;
-use tsn_core::{Arrival, Departure, LinkSpeed, Scheduler, SchedulerParameters, TaiTime};
+use tsn_core::{
+    Arrival, Departure, LinkSpeed, Scheduler, SchedulerParameters, TaiTime, TrafficClass,
+};
 use tsn_port::loopback::{self, LoopbackFrame, LoopbackPort};
-use tsn_port::{Port, Stamp, TimeBase};
+use tsn_port::{MacAddress, NextHopId, Port, Stamp, TimeBase};
 use tsn_userspace::config::{Configuration, compile_pod, compile_uplink};
+use tsn_userspace::overlay::encapsulation::NextHops;
+use tsn_userspace::overlay::next_hop::{LinkAddresses, NextHop, Setting, Vxlan};
 use tsn_userspace::worker::forward::Forwarder;
 use tsn_userspace::worker::pod::{ClockRelation, Held, PodPlace, PodPort, Received};
 
@@ -36,6 +42,7 @@ const NOTICE_NS: u64 = 10_000;
 /// Passes over all ports in one measurement, against the cost of reading the clock.
 const IDLE_PASSES: u32 = 16;
 const FRAME_BYTES: usize = 64;
+const NEXT_HOP: NextHopId = NextHopId(NonZeroU16::MIN);
 
 const CONFIGURATION: &str = "
 uplinks:
@@ -66,6 +73,8 @@ struct Bed {
     wire: LoopbackPort,
     now: TaiTime,
     frames: Vec<LoopbackFrame>,
+    /// Those of a pod in overlay mode.
+    routed: Vec<LoopbackFrame>,
     arrivals: Vec<Arrival<HeldFrame>>,
     departures: Vec<Departure<HeldFrame>>,
 }
@@ -92,16 +101,19 @@ impl Bed {
         if let Some(schedule) = settings.gates.schedule {
             drop(scheduler.configure(START, schedule));
         }
+        let mut forwarder = Forwarder::new(settings.markings);
+        forwarder.replace(Box::new(NextHops::new([(NEXT_HOP, next_hop())])));
         let (uplink, wire) = loopback::pair(BATCH_FRAMES as usize);
         Bed {
             senders,
             places,
-            forwarder: Forwarder::new(settings.markings),
+            forwarder,
             scheduler,
             uplink,
             wire,
             now: START,
             frames: Vec::with_capacity(BATCH_FRAMES as usize),
+            routed: Vec::with_capacity(BATCH_FRAMES as usize),
             arrivals: Vec::with_capacity(BATCH_FRAMES as usize),
             departures: Vec::with_capacity(BATCH_FRAMES as usize),
         }
@@ -110,6 +122,11 @@ impl Bed {
     /// The pods send: every other frame has a launch time, in a scattered order.
     fn send(&mut self) {
         let (timed, untimed) = (udp_frame(5001), udp_frame(5003));
+        self.routed.clear();
+        for _ in 0..BATCH_FRAMES {
+            let frame = self.wire.frame(&timed, Stamp::NONE).expect("a free buffer");
+            self.routed.push(frame.with_next_hop(NEXT_HOP));
+        }
         for number in 0..BATCH_FRAMES {
             let slot = u64::from(number * 37 % BATCH_FRAMES);
             let launch = Stamp {
@@ -138,11 +155,37 @@ impl Bed {
     }
 }
 
+/// Flannel's, with a checksum.
+fn next_hop() -> NextHop {
+    let link = LinkAddresses {
+        destination: MacAddress([2, 0, 0, 0, 0, 1]),
+        source: MacAddress([2, 0, 0, 0, 0, 2]),
+    };
+    NextHop {
+        link,
+        vlan_id: None,
+        tunnel: Some(Vxlan {
+            local: [192, 0, 2, 1].into(),
+            remote: [192, 0, 2, 2].into(),
+            hop_limit: Setting::Fixed(64),
+            ds_field: Setting::Fixed(0),
+            dont_fragment: Setting::Fixed(false),
+            flow_label: 0,
+            vni: 1,
+            destination_port: 8472,
+            source_ports: 32_768..=60_999,
+            has_checksum: true,
+            inner: link,
+        }),
+    }
+}
+
 fn udp_frame(destination_port: u16) -> [u8; FRAME_BYTES] {
     let mut bytes = [0; FRAME_BYTES];
     bytes[12..14].copy_from_slice(&[0x08, 0x00]); // IPv4
     bytes[14] = 0x45;
     bytes[16..18].copy_from_slice(&(FRAME_BYTES as u16 - 14).to_be_bytes());
+    bytes[22] = 64;
     bytes[23] = 17; // UDP
     bytes[36..38].copy_from_slice(&destination_port.to_be_bytes());
     bytes
@@ -171,6 +214,15 @@ fn step_classify(bed: &mut Bed) {
             Received::Arrival(arrival) => bed.arrivals.push(arrival),
             other => panic!("a frame was not admitted: {other:?}"),
         }
+    }
+}
+
+/// From the pod's router to the next hop, through a tunnel with a checksum; of frames that then go no further.
+#[inline(never)]
+fn step_encapsulate(bed: &mut Bed) {
+    for frame in &mut bed.routed {
+        let header_bytes = bed.forwarder.forward(frame, TrafficClass::ALL[7]);
+        assert!(header_bytes.is_some(), "there is a next hop");
     }
 }
 
@@ -215,9 +267,10 @@ fn step_idle(bed: &mut Bed) {
 /// A step's name and function, and into how many its time is divided.
 type Step = (&'static str, fn(&mut Bed), u32);
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("receive", step_receive, BATCH_FRAMES),
     ("classify", step_classify, BATCH_FRAMES),
+    ("encapsulate", step_encapsulate, BATCH_FRAMES),
     ("queue", step_queue, BATCH_FRAMES),
     ("select", step_select, BATCH_FRAMES),
     ("transmit", step_transmit, BATCH_FRAMES),

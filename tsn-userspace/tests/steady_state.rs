@@ -5,14 +5,17 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tsn_core::{LinkSpeed, Nanoseconds, SchedulerParameters};
 use tsn_port::loopback::{self, LoopbackPort};
-use tsn_port::{Frame, Heartbeat, MacAddress, Port, Stamp, TimeBase};
+use tsn_port::{Frame, Heartbeat, MacAddress, NextHopId, Port, Stamp, TimeBase};
 use tsn_userspace::clock::tai_now;
 use tsn_userspace::config::{Configuration, PollMode, compile_pod, compile_uplink};
+use tsn_userspace::overlay::encapsulation::NextHops;
+use tsn_userspace::overlay::next_hop::{LinkAddresses, NextHop, Setting, Vxlan};
 use tsn_userspace::worker::capture::{CaptureFilter, CaptureRecord, capture};
 use tsn_userspace::worker::command::{ClockAction, Command};
 use tsn_userspace::worker::pod::PodPort;
@@ -70,8 +73,16 @@ pods:
   - name: pod
     netns: /nowhere
     streams:
-      - { name: timed, match: { priority: 5 }, traffic-class: 7, late: send }
+      - name: timed
+        match: { priority: 5 }
+        traffic-class: 7
+        late: send
+        flow-meter: { committed-information-rate: 400000000000, committed-burst-size: 1000000 }
       - { name: rest, match: {}, traffic-class: 0 }
+  - name: routed
+    netns: /nowhere
+    mode: overlay
+    streams: [ { name: all, match: {}, traffic-class: 7 } ]
 ";
 
 const EVERYTHING: CaptureFilter = CaptureFilter {
@@ -131,6 +142,62 @@ fn exchange(pod: &mut LoopbackPort, wire: &mut LoopbackPort, frames: u64, timed:
             assert_eq!(arrived.bytes(), bytes);
             assert_eq!(arrived.bytes().as_ptr(), address, "the payload has moved");
         }
+    }
+}
+
+/// Sends packets from a pod in overlay mode, and waits for each on the wire, in its tunnel.
+fn tunnel(pod: &mut LoopbackPort, wire: &mut LoopbackPort, packets: u64) {
+    let start = Instant::now();
+    let mut sent = [0; 100];
+    sent[12..16].copy_from_slice(&[0x08, 0x00, 0x45, 0]);
+    sent[16..18].copy_from_slice(&86u16.to_be_bytes());
+    sent[22..24].copy_from_slice(&[64, 17]);
+    for _ in 0..packets {
+        let frame = pod.frame(&sent, Stamp::NONE).expect("a free buffer");
+        let frame = frame.with_next_hop(next_hop_id());
+        let end = frame.bytes().as_ptr_range().end;
+        pod.transmit(frame).expect("a free slot");
+        pod.wake().unwrap();
+        let arrived = loop {
+            if let Some(frame) = wire.receive() {
+                break frame;
+            }
+            assert!(start.elapsed() < BOUND, "a packet has not arrived");
+            std::thread::yield_now();
+        };
+        assert_eq!(arrived.bytes().len(), sent.len() + 50);
+        assert_eq!(arrived.bytes()[50 + 26..], sent[26..]);
+        let arrived_end = arrived.bytes().as_ptr_range().end;
+        assert_eq!(arrived_end, end, "the payload has moved");
+    }
+}
+
+fn next_hop_id() -> NextHopId {
+    NextHopId(NonZeroU16::MIN)
+}
+
+/// Over IPv4, with a checksum.
+fn next_hop() -> NextHop {
+    let link = LinkAddresses {
+        destination: STATIONS[0],
+        source: STATIONS[1],
+    };
+    NextHop {
+        link,
+        vlan_id: None,
+        tunnel: Some(Vxlan {
+            local: [192, 0, 2, 1].into(),
+            remote: [192, 0, 2, 2].into(),
+            hop_limit: Setting::Fixed(64),
+            ds_field: Setting::Inherit,
+            dont_fragment: Setting::Fixed(false),
+            flow_label: 0,
+            vni: 1,
+            destination_port: 8472,
+            source_ports: 32_768..=60_999,
+            has_checksum: true,
+            inner: link,
+        }),
     }
 }
 
@@ -231,15 +298,32 @@ fn the_worker_neither_allocates_nor_copies() {
         far
     });
 
+    let routed = compile_pod("pod", &configuration.pods[1], &uplink.names).unwrap();
+    let (port, mut routed_sender) = loopback::pair(64);
+    let (answer, added) = tokio::sync::oneshot::channel();
+    let port = PodPort::new(port, &routed, 64);
+    commands
+        .send(Command::AddPod(Box::new(port), answer))
+        .unwrap();
+    added.blocking_recv().unwrap().unwrap();
+    let (answer, set) = tokio::sync::oneshot::channel();
+    let next_hops = NextHops::new([(next_hop_id(), next_hop())]);
+    commands
+        .send(Command::SetNextHops(Box::new(next_hops), answer))
+        .unwrap();
+    set.blocking_recv().unwrap();
+
     exchange(&mut sender, &mut wire, WARM_UP, true);
     exchange(&mut sender, &mut wire, WARM_UP, false);
+    tunnel(&mut routed_sender, &mut wire, WARM_UP);
     deliver(&mut wire, &mut stations, WARM_UP);
     let before = WORKER_CALLS.load(Ordering::Relaxed);
     exchange(&mut sender, &mut wire, FRAMES, true);
     exchange(&mut sender, &mut wire, FRAMES, false);
+    tunnel(&mut routed_sender, &mut wire, FRAMES);
     deliver(&mut wire, &mut stations, FRAMES);
     let calls = WORKER_CALLS.load(Ordering::Relaxed) - before;
-    assert_eq!(calls, 0, "calls of the allocator for {} frames", 5 * FRAMES);
+    assert_eq!(calls, 0, "calls of the allocator for {} frames", 6 * FRAMES);
 
     let (tap, mut reader) = capture(EVERYTHING, 64);
     commands.send(Command::Capture(Some(tap))).unwrap();

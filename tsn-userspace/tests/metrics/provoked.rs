@@ -97,6 +97,7 @@ fn what_is_not_provoked_end_to_end_is_provoked_here() {
     let wanted = [DROPPED, OVERRUN];
     Bench::start(CONFIGURATION, losing_and_slow).send_until(OURS, &wanted, &mut seen);
 
+    // The test's ports find no next hop for any frame.
     let overlay = CONFIGURATION.replace("/nowhere", "/nowhere\n    mode: overlay");
     let overlay = format!("{overlay}overlay: {{ pod-networks: [10.244.0.0/16] }}\n");
     Bench::start(&overlay, Faults::default()).send_until(OURS, &[NO_NEXT_HOP], &mut seen);
