@@ -1,8 +1,8 @@
 //! The plugin's place on a node: its binary among the other plugins, and its entry in the configuration of the pods'
 //! network.
 //!
-//! The entry is put into the list that the network's own add-on wrote, and nothing else of it is touched ([`list`]). Files
-//! are replaced as a whole ([`replace`]). What others rewrite is repaired by [`watch`].
+//! The entry is put into the list that the network's own add-on wrote, and nothing else of it is touched. Files are
+//! replaced as a whole. What others rewrite is repaired by [`watch()`].
 
 mod choice;
 mod diff;
