@@ -23,6 +23,7 @@ pub mod bpffs;
 pub mod capture;
 pub mod clients;
 pub mod clock;
+pub mod cni;
 pub mod confined;
 pub mod control;
 pub mod coverage;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{Seek, Write},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -33,6 +33,18 @@ impl Process {
     /// When the program cannot be started.
     pub fn spawn(name: &str, command: Command) -> Result<Self> {
         Self::start(name, command, Stdio::null())
+    }
+
+    /// As [`spawn`](Self::spawn), for a program that reads its standard input to the end.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be started.
+    pub fn with_input(name: &str, command: Command, input: &[u8]) -> Result<Self> {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(input)?;
+        file.rewind()?;
+        Self::start(name, command, file.into())
     }
 
     /// As [`spawn`](Self::spawn), for a program that takes commands from its standard input.

@@ -12,12 +12,14 @@ use crate::{
 };
 
 /// Of the end-to-end tests, those to which it is the same by what backend frames leave. They run once.
-const OF_NO_BACKEND: [&str; 10] = [
+const OF_NO_BACKEND: [&str; 12] = [
     "alerts",
     "bad_configuration",
     "bad_requests",
     "bed",
     "capabilities",
+    "cni_daemon",
+    "cni_multus",
     "convert",
     "doctor",
     "logs",

@@ -1,6 +1,7 @@
 //! What the end-to-end tests of the daemon share: a network, a daemon's home, configurations, traffic and sums.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod cni;
 pub mod counters;
 pub mod launch;
 pub mod openmetrics;
