@@ -25,6 +25,7 @@ pub mod clients;
 pub mod clock;
 pub mod cni;
 pub mod confined;
+pub mod containerd;
 pub mod control;
 pub mod coverage;
 pub mod daemon;

@@ -71,7 +71,8 @@ fn leftovers(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn owner_is_dead(name: &str) -> bool {
+/// Whether a name is that of a run whose process is dead.
+pub(crate) fn owner_is_dead(name: &str) -> bool {
     let Some((pid, _)) = name
         .strip_prefix(PREFIX)
         .and_then(|rest| rest.split_once('-'))

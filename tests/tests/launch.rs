@@ -2,12 +2,10 @@
 
 mod common;
 
-use std::process::Command;
-
 use common::{
     Bed, CONTROL, RAW_ETHERTYPE, Settings,
     counters::{Counters, number},
-    launch::{CLIENT_BOUND, PYTHON_CLIENT, assert_launched},
+    launch::{CLIENT_BOUND, PYTHON_CLIENT, assert_launched, static_client},
     wait_at_rest,
 };
 use tsn_tests::{
@@ -17,51 +15,6 @@ use tsn_tests::{
     process::Process,
     topology::POD_INTERFACE,
 };
-
-/// A client in C, to be linked statically: nothing can be put under it.
-const C_CLIENT: &str = r#"
-#include <arpa/inet.h>
-#include <linux/net_tstamp.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-
-static uint64_t tai(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_TAI, &now);
-    return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
-int main(int count, char **arguments) {
-    if (count != 4) return 2;
-    int fd = socket(AF_INET, SOCK_DGRAM, 0), priority = 5;
-    struct sock_txtime txtime = { .clockid = CLOCK_TAI };
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(atoi(arguments[2])) };
-    inet_pton(AF_INET, arguments[1], &to.sin_addr);
-    if (setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof priority)) return 3;
-    if (setsockopt(fd, SOL_SOCKET, SO_TXTIME, &txtime, sizeof txtime)) return 4;
-    const uint64_t period = 2000000;
-    uint64_t first = (tai() / period + 20) * period + 100000;
-    for (uint32_t number = 0; number < (uint32_t)atoi(arguments[3]); number++) {
-        uint64_t launch = first + number * period;
-        while (tai() < launch - 1000000) nanosleep(&(struct timespec){ .tv_nsec = 100000 }, 0);
-        unsigned char payload[12];
-        for (int i = 0; i < 8; i++) payload[i] = launch >> (56 - 8 * i);
-        for (int i = 0; i < 4; i++) payload[8 + i] = number >> (24 - 8 * i);
-        union { char bytes[CMSG_SPACE(8)]; struct cmsghdr align; } control = { 0 };
-        struct iovec data = { payload, sizeof payload };
-        struct msghdr message = { &to, sizeof to, &data, 1, &control, sizeof control };
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_TXTIME;
-        header->cmsg_len = CMSG_LEN(8);
-        memcpy(CMSG_DATA(header), &launch, 8);
-        if (sendmsg(fd, &message, 0) < 0) return 5;
-    }
-}
-"#;
 
 #[test]
 fn python_with_tai_launch_times_loses_nothing_and_is_never_early() {
@@ -90,23 +43,12 @@ fn unprivileged_python_with_monotonic_launch_times_does_as_well() {
 #[test]
 fn a_statically_linked_client_does_as_well() {
     let bed = Bed::new(1);
-    let (source, client) = (bed.home.file("client.c"), bed.home.file("client"));
-    std::fs::write(&source, C_CLIENT).unwrap();
-    let compiled = Command::new("gcc")
-        .args(["-static", "-O2", "-o"])
-        .args([&client, &source])
-        .output()
-        .expect("gcc is missing; `cargo xtask setup` installs it");
-    assert!(
-        compiled.status.success(),
-        "gcc -static: {}",
-        String::from_utf8_lossy(&compiled.stderr)
-    );
+    let client = static_client(&bed.home.file(""));
     let daemon = bed.start(&bed.configuration(&Settings::default()));
     assert_launched(&daemon, bed.capture(), 200, || {
         let mut command = bed.near(1).namespace.command(&client);
         command.arg(bed.far(1).ipv4.to_string());
-        command.args([&CONTROL.to_string(), "200"]);
+        command.args([&CONTROL.to_string(), "200", "11"]);
         Process::spawn("client", command).unwrap()
     });
     daemon.terminate().unwrap();

@@ -1,6 +1,10 @@
 //! Clients that give launch times, and what must be true of their frames on the wire.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use tsn_tests::{
     capture::{Capture, CapturedFrame},
@@ -43,6 +47,67 @@ for number in range(frames):
               [(socket.SOL_SOCKET, SO_TXTIME, struct.pack("Q", launch - offset))], 0, (destination, port))
 "#;
 
+/// The same in C, with the same arguments.
+const C_CLIENT: &str = r#"
+#include <arpa/inet.h>
+#include <linux/net_tstamp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+static uint64_t now_of(int clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+int main(int count, char **arguments) {
+    if (count != 5) return 2;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0), priority = 5;
+    struct sock_txtime txtime = { .clockid = atoi(arguments[4]) };
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(atoi(arguments[2])) };
+    inet_pton(AF_INET, arguments[1], &to.sin_addr);
+    if (setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof priority)) return 3;
+    if (setsockopt(fd, SOL_SOCKET, SO_TXTIME, &txtime, sizeof txtime)) return 4;
+    const uint64_t period = 2000000;
+    uint64_t first = (now_of(CLOCK_TAI) / period + 20) * period + 100000;
+    for (uint32_t number = 0; number < (uint32_t)atoi(arguments[3]); number++) {
+        uint64_t launch = first + number * period;
+        while (now_of(CLOCK_TAI) < launch - 1000000) nanosleep(&(struct timespec){ .tv_nsec = 100000 }, 0);
+        unsigned char payload[12];
+        for (int i = 0; i < 8; i++) payload[i] = launch >> (56 - 8 * i);
+        for (int i = 0; i < 4; i++) payload[8 + i] = number >> (24 - 8 * i);
+        union { char bytes[CMSG_SPACE(8)]; struct cmsghdr align; } control = { 0 };
+        struct iovec data = { payload, sizeof payload };
+        struct msghdr message = { &to, sizeof to, &data, 1, &control, sizeof control };
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_TXTIME;
+        header->cmsg_len = CMSG_LEN(8);
+        uint64_t tai = now_of(CLOCK_TAI), at = launch - (tai - now_of(txtime.clockid));
+        if (txtime.clockid == CLOCK_TAI) at = launch;
+        memcpy(CMSG_DATA(header), &at, 8);
+        if (sendmsg(fd, &message, 0) < 0) return 5;
+    }
+}
+"#;
+
+/// Compiles the client in C and links it statically, so that nothing can be put under it.
+pub fn static_client(directory: &Path) -> PathBuf {
+    let (source, client) = (directory.join("client.c"), directory.join("client"));
+    std::fs::write(&source, C_CLIENT).unwrap();
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-static", "-O2", "-o"]).args([&client, &source]);
+    let compiled = gcc
+        .output()
+        .expect("gcc is missing; `cargo xtask setup` installs it");
+    let errors = String::from_utf8_lossy(&compiled.stderr);
+    assert!(compiled.status.success(), "gcc -static: {errors}");
+    client
+}
+
 /// Launch time and number in the payload of a datagram of these clients.
 fn launch_and_number(frame: &CapturedFrame) -> (u64, u32) {
     (
@@ -51,20 +116,33 @@ fn launch_and_number(frame: &CapturedFrame) -> (u64, u32) {
     )
 }
 
-/// Lets a client send, and asserts that everything went through the daemon and out of the wire, in a tunnel or without,
-/// once, in order, and not before its time.
+/// Lets a client of `pod1` send, and asserts what [`assert_launched_by`] does.
 pub fn assert_launched(
     daemon: &Daemon,
     wire: Capture,
     frames: u32,
     start: impl FnOnce() -> Process,
 ) {
+    assert_launched_by(daemon, "pod1", wire, frames, || {
+        start().finish(CLIENT_BOUND).unwrap();
+    });
+}
+
+/// Lets a client of a pod send, and asserts that everything went through the daemon and out of the wire, in a tunnel or
+/// without, once, in order, and not before its time.
+pub fn assert_launched_by(
+    daemon: &Daemon,
+    pod: &str,
+    wire: Capture,
+    frames: u32,
+    send: impl FnOnce(),
+) {
     let figures = |counters: &Counters| {
-        let stream = counters.stream("pod1", "timed");
+        let stream = counters.stream(pod, "timed");
         [number(&stream["received"]), number(&stream["sent"])]
     };
     let before = figures(&Counters::of(daemon));
-    start().finish(CLIENT_BOUND).unwrap();
+    send();
     wait_at_rest(daemon);
     let counters = Counters::of(daemon);
     counters.assert_conserved();
@@ -94,7 +172,7 @@ pub fn assert_launched(
     errors_ns.sort_unstable();
     let at = |part: f64| errors_ns[((errors_ns.len() - 1) as f64 * part) as usize];
     let lead_ns = number(&counters.status["uplink"]["lead-ns"]);
-    let stream = counters.stream("pod1", "timed");
+    let stream = counters.stream(pod, "timed");
     println!(
         "arrival - launch time in ns: min {} median {} p90 {} max {}; lead {lead_ns}; {} of {frames} sent late, {} \
          touched by {} stalls",
