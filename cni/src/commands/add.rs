@@ -74,9 +74,11 @@ pub(super) fn add(
     }
 }
 
-/// Whether the pod may start without the daemon, which is to take it later. What it refuses it will refuse later as well.
+/// Whether the pod may start without the daemon, which is to take it later. What it refuses it will refuse later as well,
+/// and a record that it does not see it will not see later.
 fn may_wait(error: &DaemonError, policy: FailurePolicy) -> bool {
-    policy == FailurePolicy::Open && !matches!(error, DaemonError::Refused(_))
+    let is_lasting = matches!(error, DaemonError::Refused(_) | DaemonError::NoRecord(_));
+    policy == FailurePolicy::Open && !is_lasting
 }
 
 /// The inode of the pod's namespace.

@@ -45,6 +45,9 @@ pub(crate) enum DaemonError {
     /// What the record asks for is not allowed, and will not be later.
     #[error("tsnd refuses: {0}")]
     Refused(String),
+    /// The record is there, and not where the daemon looks.
+    #[error("tsnd does not see the record (`recordDirectory`): {0}")]
+    NoRecord(String),
     /// The daemon cannot do it now, or the pod is not ready for it.
     #[error("tsnd waits: {0}")]
     Waits(String),
@@ -58,7 +61,7 @@ impl From<DaemonError> for error::Error {
         let code = match &error {
             DaemonError::Absent { .. } => Code::DaemonAbsent,
             DaemonError::Silent { .. } => Code::DaemonSilent,
-            DaemonError::Refused(_) => Code::InvalidConfiguration,
+            DaemonError::Refused(_) | DaemonError::NoRecord(_) => Code::InvalidConfiguration,
             DaemonError::Waits(_) => Code::TryAgainLater,
             DaemonError::Unintelligible { .. } | DaemonError::Failed { .. } => Code::DaemonFailed,
         };
@@ -95,7 +98,10 @@ impl Daemon {
     ///
     /// Whenever it is not attached at the end.
     pub(crate) fn attach(&self, key: &Key) -> Result<(), DaemonError> {
-        self.attached(self.request("PUT", &path(key))?)
+        match self.attached(self.request("PUT", &path(key))?) {
+            Err(DaemonError::Failed { status: 404, words }) => Err(DaemonError::NoRecord(words)),
+            outcome => outcome,
+        }
     }
 
     /// Whether the interface is attached, with patience until the deadline: it may be about to.

@@ -100,18 +100,15 @@ fn a_daemon_that_is_not_there_or_not_ready_is_passed_over_or_not_as_configured()
     let busy =
         || Node::with_daemon(|_, _| Reply::answer(503, &json!({"error": "the worker is silent"})));
     let failing = || Node::with_daemon(|_, _| Reply::answer(422, &json!({"error": "no such map"})));
-    let unrecorded =
-        || Node::with_daemon(|_, _| Reply::answer(404, &json!({"error": "no record"})));
     let dying =
         || Node::with_daemon(|_, _| Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-len".to_vec()));
     let other = || Node::with_daemon(|_, _| Reply::answer(200, &json!({"attached": "maybe"})));
-    let cases: [(&dyn Fn() -> Node, u32, &str); 8] = [
+    let cases: [(&dyn Fn() -> Node, u32, &str); 7] = [
         (&absent, 101, "cannot be reached"),
         (&silent, 102, "within 200 ms"),
         (&waiting, 11, "waits: the uplink"),
         (&busy, 11, "waits: the worker is silent"),
         (&failing, 103, "status 422: no such map"),
-        (&unrecorded, 103, "status 404: no record"),
         (&dying, 103, "within its head"),
         (&other, 103, "expected a boolean"),
     ];
@@ -141,6 +138,22 @@ fn a_daemon_that_is_not_there_or_not_ready_is_passed_over_or_not_as_configured()
             assert!(message.contains(words), "{message}");
             assert!(closed.keys().is_empty());
         }
+    }
+}
+
+#[test]
+fn a_record_where_the_daemon_does_not_look_is_an_error_under_both_policies() {
+    for policy in ["open", "closed"] {
+        let words = "there is no record of plant:0a1b2c:eth0 in /elsewhere";
+        let node = Node::with_daemon(move |_, _| Reply::answer(404, &json!({"error": words})));
+        let call = node.call("ADD", "1.0.0");
+        let call = call.with("failurePolicy", json!(policy));
+        let message = call.run().error("1.0.0", 7);
+        assert!(
+            message.contains(words) && message.contains("`recordDirectory`"),
+            "{message}"
+        );
+        assert!(node.keys().is_empty());
     }
 }
 
