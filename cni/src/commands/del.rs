@@ -5,7 +5,7 @@ use crate::daemon::Daemon;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
-use crate::record::Key;
+use crate::record::{self, Key};
 
 /// Leaves nothing of the attachment, with as much of the input as can be read. That something is gone or wrong is no error:
 /// what the plugin cannot do now, the daemon does when it sees that the record is missing.
@@ -16,7 +16,7 @@ use crate::record::Key;
 pub(super) fn del(environment: &Environment, input: Result<Input, Error>) -> Result<(), Error> {
     let site = site(input);
     let daemon = Daemon::at(site.socket.clone(), site.deadline);
-    for key in keys(environment, &site)? {
+    for key in keys(environment, &site) {
         if let Err(error) = daemon.detach(&key) {
             log::line(format_args!(
                 "DEL {key}: {error}; tsnd detaches the pod when it sees the record gone"
@@ -42,17 +42,22 @@ fn site(input: Result<Input, Error>) -> Site {
 }
 
 /// What is to go: the interface in the network that the input names, or without one in all networks.
-fn keys(environment: &Environment, site: &Site) -> Result<Vec<Key>, Error> {
-    if let Some(network) = &site.network {
-        match site.key(network, environment) {
-            Ok(key) => return Ok(vec![key]),
-            Err(error) => {
-                // Nothing can have been added under such a name.
-                log::line(format_args!("DEL: {error}"));
-                return Ok(Vec::new());
-            }
-        }
-    }
+fn keys(environment: &Environment, site: &Site) -> Vec<Key> {
+    let found = match &site.network {
+        // Nothing can have been added under a wrong name.
+        Some(network) => site
+            .key(network, environment)
+            .map(|key| vec![key])
+            .map_err(record::Error::from),
+        None => of_all_networks(environment, site),
+    };
+    found.unwrap_or_else(|error| {
+        log::line(format_args!("DEL: {error}"));
+        Vec::new()
+    })
+}
+
+fn of_all_networks(environment: &Environment, site: &Site) -> Result<Vec<Key>, record::Error> {
     let interface = site.interface.as_ref().unwrap_or(&environment.interface);
     let keys = site.records.find(&environment.container_id, interface)?;
     for key in &keys {

@@ -1,5 +1,6 @@
 //! DEL, in all the ways in which it really comes.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::bed::{Call, Node, VERSIONS};
@@ -160,6 +161,17 @@ fn a_plugin_that_is_killed_half_way_leaves_nothing_that_del_does_not_take() {
 
     call("DEL").with("deadlineMs", json!(100)).run().nothing();
     assert_eq!(std::fs::read_dir(node.records().path()).unwrap().count(), 0);
+}
+
+#[test]
+fn records_that_cannot_be_listed_are_left_to_the_daemon() {
+    let node = Node::with_obliging_daemon();
+    node.call("ADD", "1.0.0").run().result();
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(node.records().path(), open).unwrap();
+    let outcome = node.call("DEL", "1.0.0").with("name", Value::Null).run();
+    outcome.nothing();
+    assert!(outcome.log.contains("chmod 700"), "{}", outcome.log);
 }
 
 #[test]
