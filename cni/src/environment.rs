@@ -75,7 +75,8 @@ impl Environment {
     ///
     /// # Errors
     ///
-    /// [`Code::InvalidEnvironment`] with the names of all variables that are missing or no text.
+    /// [`Code::InvalidEnvironment`] with the names of all variables that the command needs and that are missing, or of one
+    /// that is no text.
     pub(crate) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
         let text = |name: &str| {
             let value = variable(name).unwrap_or_default();
@@ -103,11 +104,15 @@ impl Environment {
         if !missing.is_empty() {
             return Err(invalid(format!("{name} needs {}", missing.join(", "))));
         }
+        let text_if_needed = |name: &str| match command.needs().contains(&name) {
+            true => text(name),
+            false => Ok(String::new()),
+        };
         Ok(Self {
             command,
-            container_id: text("CNI_CONTAINERID")?,
+            container_id: text_if_needed("CNI_CONTAINERID")?,
             netns: variable("CNI_NETNS").unwrap_or_default().into(),
-            interface: text("CNI_IFNAME")?,
+            interface: text_if_needed("CNI_IFNAME")?,
             arguments: Arguments(lossy("CNI_ARGS")),
             netns_override: matches!(
                 lossy("CNI_NETNS_OVERRIDE").to_ascii_lowercase().as_str(),
@@ -195,15 +200,22 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_no_text_is_named() {
-        let error = Environment::read(|name| match name {
-            "CNI_COMMAND" => Some("GC".into()),
-            "CNI_IFNAME" => Some(OsString::from_vec(vec![0xff])),
-            _ => None,
-        });
-        let error = error.unwrap_err();
-        assert_eq!(error.code, Code::InvalidEnvironment);
-        assert!(error.to_string().starts_with("CNI_IFNAME "), "{error}");
+    fn a_variable_that_is_no_text_is_named_where_it_is_needed() {
+        let read = |command: &str| {
+            Environment::read(|name| match name {
+                "CNI_COMMAND" => Some(command.into()),
+                "CNI_IFNAME" => Some(OsString::from_vec(vec![0xff])),
+                _ => Some("x".into()),
+            })
+        };
+        for command in ["ADD", "CHECK", "DEL"] {
+            let error = read(command).unwrap_err();
+            assert_eq!(error.code, Code::InvalidEnvironment);
+            assert!(error.to_string().starts_with("CNI_IFNAME "), "{error}");
+        }
+        for command in ["STATUS", "GC", "VERSION"] {
+            assert!(read(command).is_ok(), "{command}");
+        }
     }
 
     #[test]
