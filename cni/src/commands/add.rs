@@ -57,7 +57,12 @@ pub(super) fn add(
 
     let site = configuration.site;
     site.records.store(&record)?;
-    match Daemon::at(site.socket, site.deadline).attach(&key) {
+    let daemon = Daemon::at(site.socket, site.deadline);
+    let attached = match configuration.failure_policy {
+        FailurePolicy::Open => daemon.attach(&key),
+        FailurePolicy::Closed => daemon.attach_in_time(&key),
+    };
+    match attached {
         Ok(()) => Ok(result),
         Err(error) if may_wait(&error, configuration.failure_policy) => {
             log::line(format_args!(

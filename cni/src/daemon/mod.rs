@@ -104,26 +104,45 @@ impl Daemon {
         }
     }
 
+    /// As [`attach`](Self::attach), with patience until the deadline for an interface that is not ready yet.
+    ///
+    /// # Errors
+    ///
+    /// Whenever it is not attached at the end.
+    pub(crate) fn attach_in_time(&self, key: &Key) -> Result<(), DaemonError> {
+        self.in_time(key, self.attach(key))
+    }
+
     /// Whether the interface is attached, with patience until the deadline: it may be about to.
     ///
     /// # Errors
     ///
     /// Whenever it is not.
     pub(crate) fn check(&self, key: &Key) -> Result<(), DaemonError> {
-        loop {
-            let response = self.request("GET", &path(key))?;
-            let outcome = match response.status {
-                404 => Err(DaemonError::Waits(
-                    "it has not read the record yet".to_owned(),
-                )),
-                _ => self.attached(response),
-            };
-            match outcome {
-                Err(DaemonError::Waits(_)) if self.remaining() > POLL_INTERVAL => {
-                    thread::sleep(POLL_INTERVAL);
-                }
-                outcome => return outcome,
+        self.in_time(key, self.look(key))
+    }
+
+    /// Looks again for as long as the daemon waits for something and there is time.
+    fn in_time(&self, key: &Key, first: Result<(), DaemonError>) -> Result<(), DaemonError> {
+        let mut outcome = first;
+        while matches!(outcome, Err(DaemonError::Waits(_))) && self.remaining() > POLL_INTERVAL {
+            thread::sleep(POLL_INTERVAL);
+            match self.look(key) {
+                // The time is up. What the daemon waited for says more.
+                Err(DaemonError::Silent { .. }) => break,
+                latest => outcome = latest,
             }
+        }
+        outcome
+    }
+
+    fn look(&self, key: &Key) -> Result<(), DaemonError> {
+        let response = self.request("GET", &path(key))?;
+        match response.status {
+            404 => Err(DaemonError::Waits(
+                "it has not read the record yet".to_owned(),
+            )),
+            _ => self.attached(response),
         }
     }
 

@@ -142,6 +142,28 @@ fn a_daemon_that_is_not_there_or_not_ready_is_passed_over_or_not_as_configured()
 }
 
 #[test]
+fn an_interface_that_is_about_to_be_ready_is_waited_for_where_it_must_be_attached() {
+    for version in VERSIONS {
+        let waiting = || {
+            Reply::answer(
+                200,
+                &json!({"attached": false, "waits-for": "the neighbour"}),
+            )
+        };
+        let attached = Reply::answer(200, &json!({"attached": true}));
+        let mut replies = vec![attached, waiting(), waiting()];
+        let node = Node::with_daemon(move |_, _| replies.pop().unwrap());
+        let call = node.call("ADD", version);
+        let call = call.with("failurePolicy", json!("closed"));
+        let call = call.with("deadlineMs", json!(60_000));
+        assert_eq!(call.run().result(), previous_result(version));
+        let get = "GET /v1/attachments/plant/0a1b2c/eth0";
+        assert_eq!(node.requests(), [PUT, get, get]);
+        assert_eq!(node.keys(), ["plant:0a1b2c:eth0"]);
+    }
+}
+
+#[test]
 fn a_record_where_the_daemon_does_not_look_is_an_error_under_both_policies() {
     for policy in ["open", "closed"] {
         let words = "there is no record of plant:0a1b2c:eth0 in /elsewhere";
