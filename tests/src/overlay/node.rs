@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// The bridge of each node.
-pub const BRIDGE: &str = "cni0";
+const BRIDGE: &str = "cni0";
 /// MTU of pods and bridge: that of the uplink less Flannel's encapsulation.
-pub const POD_MTU: u32 = 1_450;
+const POD_MTU: u32 = 1_450;
 /// Flannel's default VNI and Linux's default port.
 const VNI: u8 = 1;
 const VXLAN_PORT: u16 = 8472;
@@ -56,14 +56,9 @@ impl Node {
     }
 
     /// The prefix of its pods, such as `10.244.1.0/24`.
-    pub fn pod_subnet(&self, family: Family) -> String {
+    fn pod_subnet(&self, family: Family) -> String {
         let bits = if family == Family::V4 { 24 } else { 64 };
         format!("{}/{bits}", self.pod_address(family, 0))
-    }
-
-    /// The tunnel that carries packets of a family from here, such as `flannel.1`.
-    pub fn tunnel_of(&self, inner: Family) -> Option<&'static str> {
-        self.kind.underlay(inner).map(tunnel_name)
     }
 
     /// Ethernet address of the bridge, to which its pods send what is to be routed.

@@ -44,7 +44,9 @@ pub fn run(session: &Session) -> Result<Vec<Table>> {
                 .map_err(|_| anyhow!("the cycles panicked"))??;
             talked
         })?;
-        footprints.push((format!("after {cycles} cycles"), bed.footprint()?));
+        if round == 0 || round + 1 == session.effort.attachment_rounds {
+            footprints.push((format!("after {cycles} cycles"), bed.footprint()?));
+        }
     }
     let turns = format!("in turns of {} s", turn.as_secs_f64());
     Ok(vec![

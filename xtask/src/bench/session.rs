@@ -50,8 +50,8 @@ impl Effort {
         rounds: 8,
         turn: Duration::from_secs(2),
         idle: Duration::from_secs(10),
-        attachment_rounds: 5,
-        attachment_turn: Duration::from_secs(60),
+        attachment_rounds: 30,
+        attachment_turn: Duration::from_secs(10),
     };
 
     /// About a minute: shows that everything works, not how well.
