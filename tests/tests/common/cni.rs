@@ -14,7 +14,7 @@ use tsn_tests::{
         runtime::{Attachment, NetworkList, Runtime},
         snapshot::{Places, Snapshot},
     },
-    daemon::Daemon,
+    daemon::{Daemon, Home},
     namespace::Namespace,
     scratch,
     topology::BRIDGE,
@@ -141,14 +141,7 @@ impl CniBed {
 
     /// Our entry in a list.
     pub fn ours(&self) -> Value {
-        json!({
-            "type": "tsn-cni",
-            "profile": "motion",
-            "selectableProfiles": ["bulk"],
-            "socket": self.bed.home.control().socket(),
-            "recordDirectory": self.records(),
-            "capabilities": { "io.kubernetes.cri.pod-annotations": true },
-        })
+        ours(&self.bed.home)
     }
 
     fn bridge(&self, subnet: &str) -> Value {
@@ -214,6 +207,18 @@ impl CniBed {
             leases: self.leases(),
         }
     }
+}
+
+/// Our entry in a list, for the daemon of a home.
+pub fn ours(home: &Home) -> Value {
+    json!({
+        "type": "tsn-cni",
+        "profile": "motion",
+        "selectableProfiles": ["bulk"],
+        "socket": home.control().socket(),
+        "recordDirectory": home.record_directory(),
+        "capabilities": { "io.kubernetes.cri.pod-annotations": true },
+    })
 }
 
 /// What the daemon says of an interface; `None` if it does not know it.
