@@ -98,8 +98,8 @@ impl<'a> PluginList<'a> {
         self.plugins.iter().map(|plugin| plugin.kind.as_str())
     }
 
-    /// The text with exactly one entry of the plugin, which says what `entry` says. One that does already stays where it
-    /// is; else it comes last.
+    /// The text with exactly one entry of the plugin, which says what `entry` says: where the one that is there stands, if
+    /// that comes after another plugin; else last.
     ///
     /// # Errors
     ///
@@ -108,15 +108,31 @@ impl<'a> PluginList<'a> {
         if !VERSIONS.contains(&self.version.as_str()) {
             return Err(ListError::Version(self.version.clone()));
         }
-        let wanted = serde_json::to_value(entry.to_plugin())?;
-        let mut ours = self.ours();
-        if let (Some(only), None) = (ours.next(), ours.next())
-            && serde_json::from_str::<Value>(self.plugins[only].raw.get())? == wanted
-        {
-            return Ok(self.text.to_owned());
+        match self.only() {
+            Some(only) if self.says(only, entry)? => Ok(self.text.to_owned()),
+            Some(only) if only > 0 => {
+                let mut text = self.text.to_owned();
+                let written = self.in_the_manner_of(only, &entry.to_plugin())?;
+                text.replace_range(self.span(only), &written);
+                Ok(text)
+            }
+            _ => {
+                let base = self.without()?;
+                PluginList::parse(&base)?.append(&entry.to_plugin())
+            }
         }
-        let base = self.without()?;
-        PluginList::parse(&base)?.append(&entry.to_plugin())
+    }
+
+    /// The text without the plugin's entry, if there is one that says what `entry` says; any other is somebody else's.
+    ///
+    /// # Errors
+    ///
+    /// When nothing would be left.
+    pub fn without_this(&self, entry: &Entry) -> Result<String, ListError> {
+        match self.only() {
+            Some(only) if self.says(only, entry)? => self.without(),
+            _ => Ok(self.text.to_owned()),
+        }
     }
 
     /// The text without any entry of the plugin.
@@ -140,6 +156,17 @@ impl<'a> PluginList<'a> {
         PluginList::parse(&text)?.without()
     }
 
+    /// The plugin's entry, if there is exactly one.
+    fn only(&self) -> Option<usize> {
+        let mut ours = self.ours();
+        ours.next().filter(|_| ours.next().is_none())
+    }
+
+    fn says(&self, index: usize, entry: &Entry) -> Result<bool, serde_json::Error> {
+        let present: Value = serde_json::from_str(self.plugins[index].raw.get())?;
+        Ok(present == serde_json::to_value(entry.to_plugin())?)
+    }
+
     fn ours(&self) -> impl Iterator<Item = usize> {
         let numbered = self.types().enumerate();
         numbered.filter_map(|(index, kind)| (kind == PLUGIN_TYPE).then_some(index))
@@ -155,16 +182,29 @@ impl<'a> PluginList<'a> {
 
     /// Puts a plugin behind the last one, in the manner in which that one is written.
     fn append(&self, plugin: &impl Serialize) -> Result<String, ListError> {
-        let last = self.span(self.plugins.len() - 1);
-        let before = &self.text[..last.start];
-        let space = &before[before.trim_end().len()..];
-        let written = match space.rsplit_once('\n') {
-            None => serde_json::to_string(plugin)?,
-            Some((_, indent)) => pretty(plugin, indent)?,
-        };
+        let last = self.plugins.len() - 1;
+        let written = self.in_the_manner_of(last, plugin)?;
         let mut text = self.text.to_owned();
-        text.insert_str(last.end, &format!(",{space}{written}"));
+        let space = self.space_before(last);
+        text.insert_str(self.span(last).end, &format!(",{space}{written}"));
         Ok(text)
+    }
+
+    /// A plugin's text, on one line or indented as the one with this index is.
+    fn in_the_manner_of(
+        &self,
+        index: usize,
+        plugin: &impl Serialize,
+    ) -> Result<String, serde_json::Error> {
+        match self.space_before(index).rsplit_once('\n') {
+            None => serde_json::to_string(plugin),
+            Some((_, indent)) => pretty(plugin, indent),
+        }
+    }
+
+    fn space_before(&self, index: usize) -> &str {
+        let before = &self.text[..self.span(index).start];
+        &before[before.trim_end().len()..]
     }
 }
 

@@ -78,10 +78,32 @@ fn what_is_there_already_is_left_where_it_is() {
 fn other_settings_and_entries_too_many_are_replaced_by_one() {
     let text = with(FLANNEL, &entry("motion"));
     assert_eq!(with(&text, &entry("video")), with(FLANNEL, &entry("video")));
+    // What came after it is called after it still.
+    let between = r#"{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"ptp"}, {"type":"tsn-cni"},{"type":"tuning"}]}"#;
+    let text = with(between, &entry("motion"));
+    let list = PluginList::parse(&text).unwrap();
+    assert_eq!(
+        list.types().collect::<Vec<_>>(),
+        ["ptp", "tsn-cni", "tuning"]
+    );
+    assert!(list.says(1, &entry("motion")).unwrap());
     let twice = r#"{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"tsn-cni"},{"type":"tsn-cni","profile":"a"},{"type":"ptp"},{"type":"tsn-cni"}]}"#;
     let text = with(twice, &entry("motion"));
     let list = PluginList::parse(&text).unwrap();
     assert_eq!(list.types().collect::<Vec<_>>(), ["ptp", "tsn-cni"]);
+}
+
+#[test]
+fn only_the_entry_that_says_this_is_taken_out() {
+    let text = with(FLANNEL, &entry("motion"));
+    let without = |entry: &Entry| {
+        PluginList::parse(&text)
+            .unwrap()
+            .without_this(entry)
+            .unwrap()
+    };
+    assert_eq!(without(&entry("video")), text);
+    assert_eq!(without(&entry("motion")), FLANNEL);
 }
 
 #[test]

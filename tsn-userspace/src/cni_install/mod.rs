@@ -187,12 +187,20 @@ impl Installation {
     ///
     /// When there is no such list, or none that the plugin can be chained into.
     pub fn plan(&self) -> Result<Option<Change>, InstallError> {
+        self.plan_with(|list, entry| list.with(entry))
+    }
+
+    /// What an edit would change in the network's list.
+    fn plan_with(
+        &self,
+        edit: impl Fn(&PluginList<'_>, &Entry) -> Result<String, ListError>,
+    ) -> Result<Option<Change>, InstallError> {
         let Some(entry) = &self.entry else {
             return Ok(None);
         };
         let network = self.network.as_deref();
         let Found { path, text } = choice::choose(&self.configuration_directory, network)?;
-        match PluginList::parse(&text).and_then(|list| list.with(entry)) {
+        match PluginList::parse(&text).and_then(|list| edit(&list, entry)) {
             Ok(after) => Ok(Some(Change {
                 path,
                 before: text,
@@ -210,9 +218,34 @@ impl Installation {
     /// again for a second.
     pub async fn install(&self) -> Result<Option<Change>, InstallError> {
         self.install_binary()?;
+        self.carry_out(|list, entry| list.with(entry)).await
+    }
+
+    /// Takes the entry out of the network's list, if it says there what it was to say, and gives what that changed. What
+    /// others wrote, an entry of the plugin too, stays.
+    ///
+    /// # Errors
+    ///
+    /// When the list cannot be read or replaced.
+    pub async fn take_out(&self) -> Result<Option<Change>, InstallError> {
+        match self.carry_out(|list, entry| list.without_this(entry)).await {
+            Err(
+                InstallError::NoNetwork { .. }
+                | InstallError::NoSuchNetwork { .. }
+                | InstallError::SinglePlugin { .. },
+            ) => Ok(None),
+            taken => Ok(taken?.filter(|change| !change.is_none())),
+        }
+    }
+
+    /// Changes the network's list, once nobody else does.
+    async fn carry_out(
+        &self,
+        edit: impl Fn(&PluginList<'_>, &Entry) -> Result<String, ListError>,
+    ) -> Result<Option<Change>, InstallError> {
         let mut attempt = 1;
         loop {
-            match self.plan() {
+            match self.plan_with(&edit) {
                 Ok(None) => return Ok(None),
                 Ok(Some(change)) => match change.apply()? {
                     Replacement::Done => return Ok(Some(change)),

@@ -174,6 +174,29 @@ async fn what_another_add_on_adds_in_the_meantime_stays_when_the_plugin_goes() {
     assert_eq!(node.read("10-flannel.conflist"), expected);
 }
 
+/// One that its own add-on writes, and one that says something else, are not the watcher's to take.
+#[tokio::test]
+async fn only_what_was_put_there_is_taken_out() {
+    let node = Node::new();
+    node.write("10-flannel.conflist", FLANNEL);
+    let installation = node.installation();
+    assert_eq!(installation.take_out().await.unwrap(), None);
+    installation.install().await.unwrap();
+    let with_entry = node.read("10-flannel.conflist");
+    node.write("20-other.conflist", &with_entry.replace("cbr0", "other"));
+    assert!(installation.take_out().await.unwrap().is_some());
+    assert_eq!(node.read("10-flannel.conflist"), FLANNEL);
+    assert!(node.has_entry("20-other.conflist"));
+
+    let other = with_entry.replace("motion", "camera");
+    node.write("10-flannel.conflist", &other);
+    assert_eq!(installation.take_out().await.unwrap(), None);
+    assert_eq!(node.read("10-flannel.conflist"), other);
+    fs::remove_file(node.file("10-flannel.conflist")).unwrap();
+    fs::remove_file(node.file("20-other.conflist")).unwrap();
+    assert_eq!(installation.take_out().await.unwrap(), None);
+}
+
 #[test]
 fn a_dry_run_shows_what_would_be_changed_and_changes_nothing() {
     let node = Node::new();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
-use tsn_userspace::cni_install::{Entry, Installation, PLUGIN_TYPE, uninstall, watch};
+use tsn_userspace::cni_install::{Entry, Installation, PLUGIN_TYPE, watch};
 
 use super::{Directories, show};
 use crate::Context;
@@ -32,7 +32,8 @@ pub struct Options {
     /// Stay, wait for the network's list if there is none yet, and repair what other add-ons rewrite.
     #[arg(long)]
     watch: bool,
-    /// With --watch: at SIGTERM, take the entry out again; the binary stays for the pods that are there.
+    /// With --watch: at SIGTERM, take the entry out of the network's list again, if it says what these options say; the
+    /// binary stays for the pods that are there.
     #[arg(long, requires = "watch")]
     uninstall_on_exit: bool,
 }
@@ -79,10 +80,8 @@ async fn keep(installation: &Installation, uninstall_on_exit: bool) -> Result<()
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    if uninstall_on_exit {
-        for change in uninstall(&installation.configuration_directory).await? {
-            tell(&format!("taken out of {}", change.path.display()));
-        }
+    if uninstall_on_exit && let Some(change) = installation.take_out().await? {
+        tell(&format!("taken out of {}", change.path.display()));
     }
     Ok(())
 }
