@@ -1,9 +1,18 @@
 //! Files that are replaced as a whole, so that nobody ever reads half of one.
 
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::NamedTempFile;
+
+/// Ending of a file that is being written.
+const UNFINISHED: &str = ".tsnctl";
+/// After this, nobody is still writing it: its process was killed.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
 /// What became of a replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,15 +31,15 @@ pub enum Replacement {
 pub fn replace(path: &Path, before: &[u8], after: &[u8]) -> io::Result<Replacement> {
     let path = fs::canonicalize(path)?;
     let metadata = fs::metadata(&path)?;
-    let new = NewFile::write(&path, after, metadata.mode())?;
-    let file = File::open(&new.path)?;
-    if (file.metadata()?.uid(), file.metadata()?.gid()) != (metadata.uid(), metadata.gid()) {
-        fchown(&file, Some(metadata.uid()), Some(metadata.gid()))?;
+    let new = write_beside(&path, after, metadata.mode())?;
+    let made = new.as_file().metadata()?;
+    if (made.uid(), made.gid()) != (metadata.uid(), metadata.gid()) {
+        fchown(new.as_file(), Some(metadata.uid()), Some(metadata.gid()))?;
     }
     if fs::read(&path)? != before {
         return Ok(Replacement::Overtaken);
     }
-    new.rename_to(&path)?;
+    rename(new, &path)?;
     Ok(Replacement::Done)
 }
 
@@ -48,47 +57,50 @@ pub fn put_program(path: &Path, contents: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    NewFile::write(path, contents, mode)?.rename_to(path)
+    rename(write_beside(path, contents, mode)?, path)
 }
 
 /// A file that waits beside another to take its place; goes with its handle if it does not.
 ///
-/// In the same directory, since only there a rename is atomic and seen by a runtime that watches the directory. What a
-/// killed run left is replaced by the next one. The name has no ending that a runtime reads.
-struct NewFile {
-    path: PathBuf,
+/// In the same directory, since only there a rename is atomic and seen by a runtime that watches the directory. Its name
+/// is no other process's and has no ending that a runtime reads.
+fn write_beside(path: &Path, contents: &[u8], mode: u32) -> io::Result<NamedTempFile> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    sweep(directory);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut new = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .suffix(UNFINISHED)
+        .tempfile_in(directory)?;
+    new.write_all(contents)?;
+    let file = new.as_file();
+    file.set_permissions(Permissions::from_mode(mode & 0o7777))?;
+    file.sync_all()?;
+    Ok(new)
 }
 
-impl NewFile {
-    fn write(beside: &Path, contents: &[u8], mode: u32) -> io::Result<Self> {
-        let name = beside.file_name().unwrap_or_default().to_string_lossy();
-        let new = Self {
-            path: beside.with_file_name(format!(".{name}.tsnctl")),
-        };
-        let _ = fs::remove_file(&new.path);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&new.path)?;
-        file.write_all(contents)?;
-        file.set_permissions(fs::Permissions::from_mode(mode & 0o7777))?;
-        file.sync_all()?;
-        Ok(new)
+fn rename(new: NamedTempFile, path: &Path) -> io::Result<()> {
+    new.persist(path)?;
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
     }
+}
 
-    fn rename_to(self, path: &Path) -> io::Result<()> {
-        fs::rename(&self.path, path)?;
-        match path.parent() {
-            Some(directory) => File::open(directory)?.sync_all(),
-            None => Ok(()),
+/// Whether it is the name of a file of [`write_beside`].
+pub fn is_unfinished(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(b".") && name.ends_with(UNFINISHED.as_bytes())
+}
+
+/// Removes what killed runs left half written. Nothing depends on it, so what fails is left for the next time.
+fn sweep(directory: &Path) {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| is_unfinished(&entry.file_name())) {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = modified.map(|time| time.elapsed().unwrap_or_default());
+        if age.is_ok_and(|age| age > ABANDONED_AFTER) {
+            let _ = fs::remove_file(entry.path());
         }
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        // Gone already where it has taken its place.
-        let _ = fs::remove_file(&self.path);
     }
 }

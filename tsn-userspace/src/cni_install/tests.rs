@@ -17,7 +17,8 @@ const FLANNEL: &str = r#"{
   ]
 }
 "#;
-const BOUND: Duration = Duration::from_secs(30);
+/// Less than the interval of the watcher's own looks, which must not be what it takes.
+const BOUND: Duration = Duration::from_secs(20);
 
 fn entry(profile: &str) -> Entry {
     Entry {
@@ -326,6 +327,47 @@ fn a_file_that_was_changed_since_it_was_read_is_not_overwritten() {
     assert_eq!(node.names(), ["10-flannel.conflist"]);
 }
 
+/// Nor what another process is just writing; only what a killed one left goes.
+#[tokio::test]
+async fn what_a_killed_run_left_is_swept_and_what_another_writes_is_not() {
+    let node = Node::new();
+    node.write("10-flannel.conflist", FLANNEL);
+    let (left, writing) = (
+        ".10-flannel.conflist.a.tsnctl",
+        ".10-flannel.conflist.b.tsnctl",
+    );
+    node.write(left, "half");
+    let hour_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+    let file = fs::File::options()
+        .write(true)
+        .open(node.file(left))
+        .unwrap();
+    file.set_modified(hour_ago).unwrap();
+    node.write(writing, "half");
+    node.installation().install().await.unwrap();
+    assert!(node.has_entry("10-flannel.conflist"));
+    assert_eq!(node.names(), [writing, "10-flannel.conflist"]);
+}
+
+/// Two that write the same file do not take each other's for their own.
+#[test]
+fn two_writers_at_once_leave_a_whole_file() {
+    let node = Node::new();
+    let program = node.directory.path().join("bin/tsn-cni");
+    let contents = ["a", "b"].map(|letter| letter.repeat(1 << 16));
+    std::thread::scope(|scope| {
+        for contents in &contents {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    replace::put_program(&program, contents.as_bytes()).unwrap();
+                }
+            });
+        }
+    });
+    let left = fs::read_to_string(&program).unwrap();
+    assert!(contents.contains(&left));
+}
+
 /// Whatever the writer leaves last, entry and its own text are in the end in one file; none is ever half of one.
 #[tokio::test]
 async fn a_list_that_is_rewritten_all_the_time_is_whole_at_any_moment() {
@@ -400,6 +442,10 @@ async fn it_waits_for_the_network_and_repairs_what_its_owner_rewrites() {
         node.has_entry("05-calico.conflist")
     })
     .await;
+    // The binary alone.
+    let binary = node.directory.path().join("bin/tsn-cni");
+    fs::remove_file(&binary).unwrap();
+    until("the binary again", || binary.exists()).await;
     // The directory itself.
     let directory = node.file("");
     fs::remove_dir_all(&directory).unwrap();

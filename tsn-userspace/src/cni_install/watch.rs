@@ -1,20 +1,22 @@
 //! Keeps the plugin's entry where it is while network add-ons rewrite their files.
 
 use std::convert::Infallible;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
 use tokio::io::unix::AsyncFd;
 use tokio::time::{sleep, timeout};
 
+use super::replace::is_unfinished;
 use super::{InstallError, Installation};
 
 /// How often it is looked at all the same: links lead to directories that are not watched.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
-/// How often, while there is no directory to be watched.
+/// How often, while a directory that is to be watched is not there.
 const WAIT_FOR_DIRECTORY: Duration = Duration::from_secs(1);
 /// Left to a writer to finish what it has begun.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -24,7 +26,7 @@ const SETTLE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 ///
-/// When the directory cannot be watched.
+/// When the directories cannot be watched.
 pub async fn watch(
     installation: &Installation,
     mut tell: impl FnMut(&str),
@@ -33,7 +35,10 @@ pub async fn watch(
     let mut told = String::new();
     loop {
         // Before the look: what changes after it is an event.
-        let events = events(&installation.configuration_directory)?;
+        let events = events([
+            &installation.configuration_directory,
+            &installation.binary_directory,
+        ])?;
         let looked = match installation.install().await {
             Ok(None) => Ok("in its place".to_owned()),
             Ok(Some(change)) if change.is_none() => {
@@ -61,7 +66,7 @@ pub async fn watch(
         match events {
             // The end of the time is as good as an event.
             Some(events) => {
-                let _ = timeout(LOOK_INTERVAL, events.readable()).await;
+                let _ = timeout(LOOK_INTERVAL, changed(&events)).await;
                 sleep(SETTLE).await;
             }
             None => sleep(WAIT_FOR_DIRECTORY).await,
@@ -69,32 +74,62 @@ pub async fn watch(
     }
 }
 
-/// Becomes readable when a file of the directory has another content, name or place; `None` without a directory.
-fn events(directory: &Path) -> Result<Option<AsyncFd<OwnedFd>>, InstallError> {
-    let failed = |source| InstallError::Watch {
-        path: directory.to_owned(),
+/// What the kernel tells of directories.
+struct Events(Inotify);
+
+impl AsRawFd for Events {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+/// Events of files of the directories that have another content, name or place; `None` if one is not there.
+fn events(directories: [&Path; 2]) -> Result<Option<AsyncFd<Events>>, InstallError> {
+    let [first, _] = directories;
+    let failed = |path: &Path, source| InstallError::Watch {
+        path: path.to_owned(),
         source,
     };
-    let open = || {
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        inotify.add_watch(
+    let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
+        .map_err(|errno| failed(first, errno.into()))?;
+    for directory in directories {
+        let watched = inotify.add_watch(
             directory,
             AddWatchFlags::IN_CLOSE_WRITE
                 | AddWatchFlags::IN_MOVE
                 | AddWatchFlags::IN_DELETE
                 | AddWatchFlags::IN_DELETE_SELF
                 | AddWatchFlags::IN_MOVE_SELF,
-        )?;
-        Ok(inotify)
-    };
-    match open() {
-        // SAFETY: the descriptor is open, owned by the `OwnedFd`, and always the same one until that is dropped, which
-        // is with the `AsyncFd`.
-        Ok(inotify) => unsafe { AsyncFd::register(OwnedFd::from(inotify)) }
-            .map(Some)
-            .map_err(|error| failed(error.into())),
-        Err(Errno::ENOENT) => Ok(None),
-        Err(errno) => Err(failed(errno.into())),
+        );
+        match watched {
+            Ok(_) => {}
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(failed(directory, errno.into())),
+        }
+    }
+    // SAFETY: the descriptor is open, owned by the `Events`, and always the same one until that is dropped, which is
+    // with the `AsyncFd`.
+    unsafe { AsyncFd::register(Events(inotify)) }
+        .map(Some)
+        .map_err(|error| failed(first, error.into()))
+}
+
+/// Ends when something is another. What is being written here does not count: where that fails, each attempt would be
+/// the reason for the next one.
+async fn changed(events: &AsyncFd<Events>) -> io::Result<()> {
+    loop {
+        let mut ready = events.readable().await?;
+        match ready.get_inner().0.read_events() {
+            Ok(events) => {
+                let is_own =
+                    |event: &InotifyEvent| event.name.as_deref().is_some_and(is_unfinished);
+                if !events.iter().all(is_own) {
+                    return Ok(());
+                }
+            }
+            Err(Errno::EAGAIN) => ready.clear_ready(),
+            Err(errno) => return Err(errno.into()),
+        }
     }
 }
 
@@ -129,6 +164,22 @@ impl Fights {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn its_own_unfinished_files_are_no_event() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let events = events([path, path]).unwrap().unwrap();
+        for _ in 0..2 {
+            std::fs::write(path.join(".10-flannel.conflist.x.tsnctl"), "half").unwrap();
+            std::fs::remove_file(path.join(".10-flannel.conflist.x.tsnctl")).unwrap();
+            let moment = Duration::from_millis(50);
+            assert!(timeout(moment, changed(&events)).await.is_err());
+        }
+        std::fs::write(path.join("10-flannel.conflist"), "whole").unwrap();
+        let bound = Duration::from_secs(20);
+        timeout(bound, changed(&events)).await.unwrap().unwrap();
+    }
 
     #[test]
     fn a_fight_is_fought_ever_more_rarely_and_ends_in_peace() {
