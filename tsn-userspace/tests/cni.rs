@@ -1,7 +1,7 @@
 //! `tsnctl cni` as it is run on a node.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -150,7 +150,15 @@ fn the_binary_stays_while_pods_need_it_for_their_end() {
     let records = node.path("records");
     fs::create_dir(&records).unwrap();
     fs::set_permissions(&records, fs::Permissions::from_mode(0o700)).unwrap();
-    fs::write(records.join("cbr0:0123456789ab:eth0.json"), "{}").unwrap();
+    let record = |netns_inode: u64| {
+        format!(
+            r#"{{"network":"cbr0","container-id":"0123456789ab","interface":"eth0","netns":"/proc/self/ns/net",
+                "netns-inode":{netns_inode},"request":{{"profile":"motion"}}}}"#
+        )
+    };
+    let file = records.join("cbr0:0123456789ab:eth0.json");
+    let inode = fs::metadata("/proc/self/ns/net").unwrap().ino();
+    fs::write(&file, record(inode)).unwrap();
     says(
         &node.uninstall(&[]),
         1,
@@ -158,6 +166,12 @@ fn the_binary_stays_while_pods_need_it_for_their_end() {
     );
     assert!(node.list() == LIST && node.has_plugin());
     says(&node.uninstall(&["--force"]), 0, "");
+    assert!(!node.has_plugin());
+
+    // Of a pod that has ended since nobody took the record away.
+    says(&node.install(&[]), 0, "");
+    fs::write(&file, record(inode + 1)).unwrap();
+    says(&node.uninstall(&[]), 0, "");
     assert!(!node.has_plugin());
 }
 

@@ -24,10 +24,10 @@ pub enum Command {
     /// Exit status: 0 the plugin is in its place, 1 it is not.
     #[command(verbatim_doc_comment)]
     Install(install::Options),
-    /// Takes the plugin's entry out of the node's networks, and its binary away.
+    /// Takes the plugin's entries out of the node's networks, and its binary away.
     ///
-    /// What others wrote stays as they wrote it. While pods are attached by the plugin, its binary stays, since their end
-    /// needs it.
+    /// All entries, whoever wrote them, as pods of a network that names the plugin do not start without its binary; all
+    /// else in the lists stays as it is. While pods that it attached are there, its binary stays for them.
     ///
     /// Exit status: 0 nothing of the plugin is left, 1 something is.
     #[command(verbatim_doc_comment)]

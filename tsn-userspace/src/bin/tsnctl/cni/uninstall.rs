@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use tsn_cni::record::{DEFAULT_DIRECTORY, Directory};
+use tsn_cni::record::{DEFAULT_DIRECTORY, Directory, Record};
 use tsn_userspace::cni_install::{PLUGIN_TYPE, plan_uninstall, uninstall};
 
 use super::{Directories, show};
@@ -55,11 +56,20 @@ pub async fn run(options: Options, context: &Context) -> Result<()> {
     }
 }
 
+/// Whether the pod is there still: once the entry is out of the list, a runtime calls the plugin no more, and the records
+/// of pods that end after that stay.
+fn has_pod(record: &Record) -> bool {
+    fs::metadata(&record.netns).is_ok_and(|metadata| metadata.ino() == record.netns_inode)
+}
+
 fn refuse_while_needed(binary: &Path, records: &Path) -> Result<()> {
+    // A record that cannot be read may be of any pod.
     let attached = Directory::at(records)
-        .keys()
+        .list()
         .with_context(|| format!("{} cannot be read", records.display()))?
-        .len();
+        .iter()
+        .filter(|(_, record)| record.as_ref().map_or(true, has_pod))
+        .count();
     if attached > 0 && binary.exists() {
         bail!(
             "{} stays, since pods that it attached need it for their end ({attached} interfaces in {}); drain the node and \
