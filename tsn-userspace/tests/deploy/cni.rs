@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::os::unix::fs::{MetadataExt, chown};
 
 use serde_json::Value;
 
@@ -151,4 +152,38 @@ fn every_profile_that_is_asked_for_is_configured() {
             .collect();
         assert_eq!(wanted(variant), configured, "{variant}");
     }
+}
+
+/// Unpacked as they come, plugins and their directory belong to whoever built them.
+#[test]
+fn the_installer_has_the_capabilities_to_write_where_another_user_owns() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root has capabilities to do without");
+        return;
+    }
+    let daemon_set = daemon_set("flannel");
+    let given = &container(&daemon_set, "cni")["securityContext"]["capabilities"]["add"];
+    let given: Vec<String> = strings(given)
+        .iter()
+        .map(|name| format!(",+{}", name.to_lowercase()))
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let list = directory.path().join("10-flannel.conflist");
+    let text = r#"{"name":"cbr0","cniVersion":"1.0.0","plugins":[{"type":"flannel"}]}"#;
+    std::fs::write(&list, text).unwrap();
+    let owner = Some(1001);
+    for path in [directory.path(), &list] {
+        chown(path, owner, owner).unwrap();
+    }
+    let mut command = std::process::Command::new("setpriv");
+    command.arg(format!("--bounding-set=-all{}", given.concat()));
+    command.args(["--no-new-privs", env!("CARGO_BIN_EXE_tsnctl")]);
+    command.args(["cni", "install", "--profile", "motion"]);
+    command.arg("--binary").arg(env!("CARGO_BIN_EXE_tsnctl"));
+    for option in ["--configuration-directory", "--binary-directory"] {
+        command.arg(option).arg(directory.path());
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(std::fs::metadata(&list).unwrap().uid(), 1001);
 }

@@ -90,8 +90,8 @@ fn the_daemon_is_not_privileged_and_has_the_capabilities_of_the_unit() {
     let given = strings(&context["capabilities"]["add"]);
     let given: Vec<String> = given.iter().map(|name| format!("CAP_{name}")).collect();
     assert_eq!(given, crate::unit::capabilities());
-    let plugin = &container(&daemon_set, "cni")["securityContext"]["capabilities"];
-    assert_eq!(plugin["add"], Value::Null);
+    let installer = &container(&daemon_set, "cni")["securityContext"]["capabilities"];
+    assert_eq!(strings(&installer["add"]), ["DAC_OVERRIDE", "CHOWN"]);
 }
 
 #[test]
