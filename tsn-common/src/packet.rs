@@ -15,6 +15,8 @@ const PROTOCOL_FRAGMENT: u8 = 44;
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet {
+    /// Source, as `destination`.
+    pub source: [u8; 16],
     /// Destination; IPv4 as an IPv4-mapped address (RFC 4291, section 2.5.5.2).
     pub destination: [u8; 16],
     /// Header and payload in bytes, as the header says.
@@ -51,6 +53,7 @@ fn parse_ipv4(header: &[u8; IPV4_HEADER_BYTES]) -> Option<Packet> {
         && is_routed_ipv4(header[12])
         && is_routed_ipv4(header[16]);
     routed.then(|| Packet {
+        source: mapped([header[12], header[13], header[14], header[15]]),
         destination: mapped([header[16], header[17], header[18], header[19]]),
         length_bytes: u32::from(length),
         hop_limit: header[8],
@@ -66,9 +69,12 @@ fn parse_ipv6(header: &[u8; IPV6_HEADER_BYTES]) -> Option<Packet> {
         && header[6] != PROTOCOL_HOP_BY_HOP
         && is_routed_ipv6(header[8], header[9])
         && is_routed_ipv6(header[24], header[25]);
+    let mut source = [0; 16];
+    source.copy_from_slice(&header[8..24]);
     let mut destination = [0; 16];
     destination.copy_from_slice(&header[24..]);
     routed.then(|| Packet {
+        source,
         destination,
         length_bytes: IPV6_HEADER_BYTES as u32
             + u32::from(u16::from_be_bytes([header[4], header[5]])),

@@ -54,6 +54,7 @@ fn vxlan_header() -> [u8; 8] {
 fn a_packet_says_where_it_goes() {
     let frame = framed(IPV4, &ipv4(b"payload"));
     let packet = Packet {
+        source: mapped([192, 0, 2, 2]),
         destination: mapped([192, 0, 2, 1]),
         length_bytes: 35,
         hop_limit: 9,
@@ -67,6 +68,7 @@ fn a_packet_says_where_it_goes() {
 
     let frame = framed(IPV6, &ipv6(b"payload"));
     let expected = Packet {
+        source: [0x20; 16],
         destination: [0x21; 16],
         length_bytes: 55,
         is_ipv6: true,

@@ -10,6 +10,7 @@ use tsn_common::{
 
 use crate::frame::Frame;
 use crate::maps::{HOST_ENDS, POD_IPS, POLICIES, TUNNELS, UPLINK_ADDRESS, count};
+use crate::route::is_beyond;
 
 const PROTOCOL_UDP: u8 = 17;
 const TTL_OFFSET: usize = ETHERNET_HEADER_BYTES + 8;
@@ -17,7 +18,8 @@ const IPV4_CHECKSUM_OFFSET: usize = ETHERNET_HEADER_BYTES + 10;
 const HOP_LIMIT_OFFSET: usize = ETHERNET_HEADER_BYTES + 7;
 
 /// Forwards a time-sensitive datagram for an overlay pod: one in a tunnel that ends here, or one that another node has
-/// routed to this one. `None`: the frame is the kernel's, and has not been touched.
+/// routed to this one. Its sender is one that overlay pods' frames have a next hop to: of any other it is the kernel that
+/// knows whether it may come this way. `None`: the frame is the kernel's, and has not been touched.
 #[inline(always)]
 pub fn forward(ctx: &XdpContext, destination: &[u8; 6]) -> Option<u32> {
     if *destination != UPLINK_ADDRESS.load() {
@@ -31,6 +33,7 @@ pub fn forward(ctx: &XdpContext, destination: &[u8; 6]) -> Option<u32> {
         || packet.is_fragment
         || packet.hop_limit <= 1
         || ETHERNET_HEADER_BYTES + packet_bytes > frame_bytes
+        || !is_beyond(packet.source)
     {
         return None;
     }

@@ -40,6 +40,10 @@ impl Bed {
             mode,
             ..namespaces.attachment()
         };
+        for address in [SOURCE, SOURCE6] {
+            namespaces
+                .in_pod(|| bed::run(&format!("ip addr replace {address} dev {POD_END} nodad")));
+        }
         let mut backend = AfxdpBackend::open(&bed::config()).expect("backend");
         backend.heartbeat().beat();
         let receiver = backend.attach_pod(&pod).expect("pod port");
@@ -148,6 +152,9 @@ fn resized(mut frame: Vec<u8>, packet_bytes: u16) -> Vec<u8> {
     }
 }
 
+/// The pod's addresses.
+const SOURCE: &str = "10.244.1.2/32";
+const SOURCE6: &str = "fd01::2/128";
 const REMOTE: [u8; 4] = [10, 244, 2, 3];
 const REMOTE6: [u8; 16] = [0xfd, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3];
 
@@ -198,6 +205,13 @@ fn the_longest_prefix_decides_and_what_is_more_than_forwarding_is_the_kernels() 
         bed.expect("no hop", &with(frame.clone(), hop_limit, &[0]), NO_ROUTE);
         bed.expect("another's", &with(frame.clone(), 0, &[2; 6]), NO_ROUTE);
         bed.expect("a broadcast", &with(frame.clone(), 0, &[0xff; 6]), NO_ROUTE);
+        let source = if frame[12] == 0x08 { 26 } else { 22 };
+        let byte = frame[source + 1];
+        bed.expect(
+            "from another",
+            &with(frame.clone(), source + 1, &[byte ^ 8]),
+            NO_ROUTE,
+        );
         bed.expect("no IP", &with(frame.clone(), 12, &[0x88, 0xb5]), NO_ROUTE);
         let mut tagged = frame.clone();
         tagged.splice(12..12, [0x81, 0, 0x60, 5]);

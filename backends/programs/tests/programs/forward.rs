@@ -1,9 +1,10 @@
 //! What becomes of frames from other nodes' pods, for a pod in overlay mode.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
 use tsn_common::{PodCounter, Rule, RuleFields};
-use tsn_port::{MacAddress, Overlay, PodMode, Tunnel};
+use tsn_port::{MacAddress, NextHopId, Overlay, PodMode, Route, Tunnel};
 use tsn_programs::{AttachedPod, Device, Programs, VethPod};
 
 use crate::lab::{Lab, PEER, POD, PORT, RawSocket, run};
@@ -16,6 +17,8 @@ use crate::{counter, with_node};
 
 const POD6: &str = "fd77::1";
 const PEER6: &str = "fd77::2";
+/// Where pods are that only the kernel has a way to.
+const KERNELS: &str = "10.77.0.7";
 /// The node's ends of the tunnels.
 const LOCAL: &str = "192.0.2.1";
 const LOCAL6: &str = "2001:db8::1";
@@ -43,7 +46,7 @@ impl<'a> Node<'a> {
         lab.ip("pod", &format!("addr add {POD6}/64 dev eth0 nodad"));
         let pod = programs.attach_pod(&overlay_pod(lab)).unwrap();
         programs.attach_uplink(uplink).unwrap();
-        programs.set_overlay(&tunnels()).unwrap();
+        programs.set_overlay(&ways()).unwrap();
         Self {
             lab,
             pod,
@@ -105,7 +108,8 @@ fn overlay_pod(lab: &Lab) -> VethPod {
     pod
 }
 
-fn tunnels() -> Overlay {
+/// The ways to other nodes' pods, and from them.
+fn ways() -> Overlay {
     let tunnel = |local: &str, vlan_id| Tunnel {
         local: ip(local),
         port: TUNNEL_PORT,
@@ -119,7 +123,18 @@ fn tunnels() -> Overlay {
             tunnel(LOCAL6, None),
             tunnel(LOCAL, Some(VLAN_ID)),
         ],
-        ..Overlay::default()
+        routes: vec![
+            (ip(PEER).into(), next_hop()),
+            (ip(PEER6).into(), next_hop()),
+            (ip(KERNELS).into(), Route::Kernel),
+        ],
+    }
+}
+
+fn next_hop() -> Route {
+    Route::NextHop {
+        id: NextHopId(NonZeroU16::MIN),
+        mtu_bytes: 1450,
     }
 }
 
@@ -209,6 +224,8 @@ fn what_is_not_surely_for_an_overlay_pod_is_the_kernels() {
         inside("options", with(inner4(), 14, &[0x46]));
         inside("a fragment", ipv4(summed(with(plain(), 6, &[0x20, 0]))));
         inside("longer packet", ipv4(summed(with(plain(), 2, &[0x0f]))));
+        inside("of a stranger", ipv4(datagram(ip("10.77.0.9"), ip(POD))));
+        inside("of the kernel's", ipv4(datagram(ip(KERNELS), ip(POD))));
         inside("other pod", ipv4(datagram(ip(PEER), ip("10.77.0.9"))));
         inside(
             "other traffic",
@@ -222,6 +239,8 @@ fn what_is_not_surely_for_an_overlay_pod_is_the_kernels() {
         inside("a fragment", with(inner6(), 20, &[44]));
 
         let routed = node.outer(&plain());
+        let stranger = datagram(ip("10.77.0.9"), ip(POD));
+        node.reaches_kernel("of a stranger", &node.outer(&stranger));
         node.reaches_kernel("in a VLAN", &tagged(routed.clone(), 0));
         node.reaches_kernel("around the router", &with(routed, 0, &node.pod.address.0));
         node.reaches_kernel("no IP", &ethernet(node.uplink, 0x88b5));
@@ -305,7 +324,7 @@ fn tunnels_and_addresses_go_with_those_who_had_them() {
 
         node.programs.set_overlay(&Overlay::default()).unwrap();
         node.reaches_kernel("no tunnel", &node.in_tunnel(&moved));
-        node.programs.set_overlay(&tunnels()).unwrap();
+        node.programs.set_overlay(&ways()).unwrap();
         node.reaches_pod("again", &node.in_tunnel(&moved), &moved);
 
         node.programs.detach_pod("pod").unwrap();
