@@ -6,12 +6,11 @@ use tsn_common::{Rule, RuleFields};
 use super::classes::ClassUse;
 use super::windows::windows;
 use super::{Findings, Inspection};
-use crate::config::{LaunchTimeUse, OnSyncLoss, compile_rules};
+use crate::config::{ETHERTYPES_OF_IP, LaunchTimeUse, OnSyncLoss, compile_rules};
 use crate::durations::duration;
 
 /// EtherTypes that a frame has before its own one.
 const TAGS: [u16; 2] = [0x8100, 0x88a8];
-const IP: [u16; 2] = [0x0800, 0x86dd];
 
 pub(super) fn look(inspection: &Inspection<'_>, findings: &mut Findings) {
     look_at_classes(inspection, findings);
@@ -150,7 +149,7 @@ fn cannot_match(rule: &Rule) -> Option<&'static str> {
             "ethertype is compared behind the VLAN tags, and this is the one of a tag (match on vlan-id or pcp)",
         )
     } else if rule.fields & (RuleFields::UDP_PORT | RuleFields::DSCP) != 0
-        && !IP.contains(&rule.ethertype)
+        && !ETHERTYPES_OF_IP.contains(&rule.ethertype)
     {
         Some("only IPv4 (0x0800) and IPv6 (0x86dd) frames have a DSCP or a UDP port")
     } else {

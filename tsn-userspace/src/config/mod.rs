@@ -31,6 +31,7 @@ pub use overlay::{OverlaySettings, PodNetwork};
 pub use pod::{
     FlowMeterSettings, LateAction, LaunchTimeUse, Match, Mode, Pod, PortRange, StreamSelection,
 };
+pub(crate) use profile::ETHERTYPES_OF_IP;
 pub use profile::{Narrowing, Profile};
 pub use text::{FileError, TextError};
 pub use units::{BaseTime, ClassReference, CycleTimeSetting, GateStatesValue, Interval};

@@ -23,6 +23,9 @@ pub struct Profile {
     pub streams: Vec<StreamSelection>,
 }
 
+/// The EtherTypes of frames that have a DSCP or a UDP port: IPv4 and IPv6.
+pub(crate) const ETHERTYPES_OF_IP: [u16; 2] = [0x0800, 0x86dd];
+
 /// What a request wants of a profile. By default all of it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Narrowing {
@@ -34,38 +37,60 @@ pub struct Narrowing {
 
 impl Profile {
     /// The streams that are left: those of the class asked for whose match allows all that the request's asks for, each
-    /// with the fields of both. A frame goes to the first of these that it matches, and is treated as that one says.
+    /// with the fields of both. A frame goes to the first of these that it matches, which is the first that it matches in
+    /// the whole profile too: the order of the streams is part of what the profile allows.
     ///
     /// `class_names` are the uplink's; the profile is one that was checked against them.
     ///
     /// # Errors
     ///
-    /// When nothing is left: the field, relative to the request, and what there is.
+    /// When nothing is left, or when a stream that is left would take frames of an earlier one that is not: the field,
+    /// relative to the request, and what there is.
     pub fn narrowed(
         &self,
         by: &Narrowing,
         class_names: &[Option<String>; 8],
     ) -> Result<Vec<StreamSelection>, ConfigurationError> {
-        let mut streams = self.streams.clone();
-        if let Some(wanted) = &by.traffic_class {
-            let class = wanted.resolve(class_names);
-            streams.retain(|stream| stream.traffic_class.resolve(class_names) == class);
-            if streams.is_empty() || class.is_none() {
-                return Err(self.has_no_class(wanted));
+        let is_of_class = |stream: &StreamSelection| match &by.traffic_class {
+            Some(wanted) => {
+                stream.traffic_class.resolve(class_names) == wanted.resolve(class_names)
             }
-        }
-        let left: Vec<_> = streams
+            None => true,
+        };
+        let of_class: Vec<_> = self
+            .streams
             .iter()
-            .filter_map(|stream| {
-                let selector = stream.selector.narrowed(&by.selector)?;
-                Some(StreamSelection {
-                    selector,
-                    ..stream.clone()
-                })
-            })
+            .filter(|stream| is_of_class(stream))
             .collect();
+        if let (Some(wanted), []) = (&by.traffic_class, &*of_class) {
+            return Err(self.has_no_class(wanted));
+        }
+        let (mut left, mut left_out): (Vec<StreamSelection>, Vec<&StreamSelection>) =
+            Default::default();
+        for stream in &self.streams {
+            let narrowed = stream.selector.narrowed(&by.selector);
+            let Some(selector) = narrowed.filter(|_| is_of_class(stream)) else {
+                left_out.push(stream);
+                continue;
+            };
+            let mut hidden_by = left_out
+                .iter()
+                .filter(|earlier| earlier.selector.meets(&selector));
+            if let Some(earlier) = hidden_by.next() {
+                let place = if is_of_class(earlier) {
+                    "match"
+                } else {
+                    "traffic-class"
+                };
+                return Err(self.would_widen(place, earlier, stream));
+            }
+            left.push(StreamSelection {
+                selector,
+                ..stream.clone()
+            });
+        }
         if left.is_empty() {
-            return Err(self.does_not_match(&streams));
+            return Err(self.does_not_match(&of_class));
         }
         Ok(left)
     }
@@ -89,7 +114,25 @@ impl Profile {
         }
     }
 
-    fn does_not_match(&self, streams: &[StreamSelection]) -> ConfigurationError {
+    fn would_widen(
+        &self,
+        place: &str,
+        left_out: &StreamSelection,
+        later: &StreamSelection,
+    ) -> ConfigurationError {
+        ConfigurationError {
+            place: place.to_owned(),
+            reason: format!(
+                "stream {later} of profile `{profile}` would get frames that are {left_out}'s, which the request leaves out; \
+                 ask with `match` for what {left_out} does not match, or leave {left_out} in",
+                profile = self.name,
+                later = later.name,
+                left_out = left_out.name,
+            ),
+        }
+    }
+
+    fn does_not_match(&self, streams: &[&StreamSelection]) -> ConfigurationError {
         let matches = streams.iter().map(|stream| {
             // Numbers and text are always JSON.
             let selector = serde_json::to_string(&stream.selector).unwrap_or_default();
@@ -123,6 +166,24 @@ impl Match {
             udp_destination_port: ports?,
             priority: either(self.priority, request.priority)?,
         })
+    }
+
+    /// Whether a frame can match both.
+    fn meets(&self, other: &Self) -> bool {
+        let ports_meet = match (self.udp_destination_port, other.udp_destination_port) {
+            (Some(one), Some(other)) => one.first <= other.last && other.first <= one.last,
+            _ => true,
+        };
+        let is_of_ip = |one: &Self| one.dscp.is_some() || one.udp_destination_port.is_some();
+        let needs_ip = is_of_ip(self) || is_of_ip(other);
+        ports_meet
+            && either(self.ethertype, other.ethertype).is_some_and(|ethertype| {
+                !needs_ip || ethertype.is_none_or(|it| ETHERTYPES_OF_IP.contains(&it))
+            })
+            && either(self.vlan_id, other.vlan_id).is_some()
+            && either(self.pcp, other.pcp).is_some()
+            && either(self.dscp, other.dscp).is_some()
+            && either(self.priority, other.priority).is_some()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whatever is asked for, what comes out is a part of the profile.
+//! Whatever is asked for, what comes out is a part of the profile, and each frame is treated as the whole profile would.
 
 use proptest::option;
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ fn profile() -> Profile {
         "streams": [
             { "name": "loop", "match": { "udp-destination-port": "5000-5010" }, "traffic-class": 7, "late": "send" },
             { "name": "film", "match": { "ethertype": 0x22f0, "pcp": 5 }, "traffic-class": 5 },
-            { "name": "rest", "match": { "priority": 2 }, "traffic-class": 7 },
+            { "name": "rest", "match": { "priority": 2, "pcp": 1 }, "traffic-class": 7 },
         ],
     }))
     .unwrap()
@@ -62,11 +62,11 @@ fn a_class_keeps_its_streams_and_a_match_those_that_allow_it() {
             ),
             (
                 "rest".into(),
-                json!({ "priority": 2, "udp-destination-port": "5004" })
+                json!({ "priority": 2, "pcp": 1, "udp-destination-port": "5004" })
             ),
         ]
     );
-    let of_priority = json!({ "udp-destination-port": "5009-5011", "priority": 2 });
+    let of_priority = json!({ "udp-destination-port": "5011-5020", "priority": 2, "pcp": 1 });
     assert_eq!(
         left(&request(Some(7), of_priority.clone())).unwrap(),
         [("rest".into(), of_priority)]
@@ -79,6 +79,11 @@ fn more_than_the_profile_allows_is_refused_with_what_it_allows() {
         (
             request(Some(6), json!({})),
             "traffic-class: no stream of profile `motion` has class `6`; it has [7, 5]",
+        ),
+        (
+            request(None, json!({ "udp-destination-port": "5009-5011" })),
+            "match: stream rest of profile `motion` would get frames that are loop's, which the request leaves out; ask \
+             with `match` for what loop does not match, or leave loop in",
         ),
         (
             request(Some(5), json!({ "pcp": 6 })),
@@ -94,6 +99,46 @@ fn more_than_the_profile_allows_is_refused_with_what_it_allows() {
     };
     let error = left(&unknown).unwrap_err();
     assert!(error.contains("has class `\u{fffd}[2J`"), "{error:?}");
+}
+
+/// Otherwise whoever makes a pod would have frames of a metered stream sent in another class, without the meter.
+#[test]
+fn no_stream_gets_the_frames_of_an_earlier_one_that_the_request_leaves_out() {
+    let profile: Profile = serde_json::from_value(json!({
+        "name": "tiers",
+        "streams": [
+            { "name": "bulk", "match": { "udp-destination-port": "5000-5100" }, "traffic-class": 0 },
+            { "name": "rest", "match": {}, "traffic-class": 7 },
+        ],
+    }))
+    .unwrap();
+    let narrowed = |class, selector| profile.narrowed(&request(class, selector), &NAMES);
+    for (class, selector, place) in [
+        (Some(7), json!({}), "traffic-class"),
+        (
+            Some(7),
+            json!({ "udp-destination-port": 5050 }),
+            "traffic-class",
+        ),
+        (
+            None,
+            json!({ "udp-destination-port": "4999-5101" }),
+            "match",
+        ),
+    ] {
+        let error = narrowed(class, selector).unwrap_err();
+        assert_eq!(error.place, place, "{error}");
+    }
+    for (selector, left) in [
+        (json!({ "udp-destination-port": 5050 }), 2),
+        (json!({ "udp-destination-port": 5101 }), 1),
+        // No UDP in it.
+        (json!({ "ethertype": 0x22f0 }), 2),
+    ] {
+        assert_eq!(narrowed(None, selector).unwrap().len(), left);
+    }
+    let other = json!({ "ethertype": 0x22f0 });
+    assert_eq!(narrowed(Some(7), other).unwrap().len(), 1);
 }
 
 #[test]
@@ -133,6 +178,11 @@ fn profiles_are_checked_as_pods_are() {
     );
 }
 
+/// One of IP and another.
+fn any_ethertype() -> impl Strategy<Value = u16> {
+    proptest::sample::select(&[0x86dd, 0x22f0][..])
+}
+
 fn any_match() -> impl Strategy<Value = Match> {
     // Few values, so that they meet.
     let port = (5_000..5_003_u16, 0..3_u16).prop_map(|(first, more)| PortRange {
@@ -140,7 +190,7 @@ fn any_match() -> impl Strategy<Value = Match> {
         last: first + more,
     });
     let fields = (
-        option::of(0x800..0x802_u16),
+        option::of(any_ethertype()),
         option::of(1..3_u16),
         option::of(1..3_u8),
         option::of(1..3_u8),
@@ -182,7 +232,7 @@ fn any_profile() -> impl Strategy<Value = Profile> {
 
 fn any_frame() -> impl Strategy<Value = FrameKey> {
     let values = (
-        0x800..0x802_u16,
+        any_ethertype(),
         1..3_u16,
         1..3_u16,
         1..3_u8,
@@ -191,14 +241,22 @@ fn any_frame() -> impl Strategy<Value = FrameKey> {
         0..64_u16,
     );
     values.prop_map(
-        |(ethertype, vlan_id, pcp, dscp, udp_destination, priority, fields)| FrameKey {
-            fields: fields | RuleFields::ETHERTYPE | RuleFields::PRIORITY,
-            ethertype,
-            vlan_tci: pcp << 13 | vlan_id,
-            udp_destination,
-            dscp,
-            priority,
-            ..FrameKey::default()
+        |(ethertype, vlan_id, pcp, dscp, udp_destination, priority, fields)| {
+            let of_ip = RuleFields::DSCP | RuleFields::UDP_PORT;
+            let fields = if ethertype == 0x86dd {
+                fields
+            } else {
+                fields & !of_ip
+            };
+            FrameKey {
+                fields: fields | RuleFields::ETHERTYPE | RuleFields::PRIORITY,
+                ethertype,
+                vlan_tci: pcp << 13 | vlan_id,
+                udp_destination,
+                dscp,
+                priority,
+                ..FrameKey::default()
+            }
         },
     )
 }
@@ -230,8 +288,9 @@ proptest! {
             };
             let stream = &streams[index];
             let origin = profile.streams.iter().position(|other| other.name == stream.name);
+            let first = first_match(&of_profile, of_profile.len(), &frame);
+            prop_assert_eq!(origin, first, "not the stream that the profile gives the frame to");
             let origin = origin.expect("a stream of the profile");
-            prop_assert!(of_profile[origin].matches(&frame), "more than the profile's stream matches");
             prop_assert!(wanted[0].matches(&frame), "more than was asked for");
             let treated = StreamSelection { selector: Match::default(), ..stream.clone() };
             let as_profile = StreamSelection { selector: Match::default(), ..profile.streams[origin].clone() };
