@@ -30,6 +30,8 @@ pub struct Device {
     pub mtu: u32,
     /// A veth's other end, by its index in the network namespace where that is.
     pub peer: Option<u32>,
+    /// The number by which the network namespace of this device knows that of the other end; `None` where both are in one.
+    pub peer_namespace: Option<i32>,
     /// The device that it is a port of, by its index.
     pub master: Option<u32>,
     /// Whether it is up and has its carrier.
@@ -103,11 +105,16 @@ impl Device {
         addresses::global(self.index).map_err(failed("read the IP addresses", &self.name))
     }
 
+    /// The bridge that it is a port of.
+    pub(super) fn bridge(&self) -> Result<Option<Self>, ProgramError> {
+        let master = self.master.map(Self::by_index).transpose()?;
+        Ok(master.filter(|master| master.kind == "bridge"))
+    }
+
     /// The Ethernet address of the node's routing towards this host end of a veth pair: of the bridge that it is a port
     /// of, or its own.
     pub(super) fn router(&self) -> Result<[u8; 6], ProgramError> {
-        let master = self.master.map(Self::by_index).transpose()?;
-        let bridge = master.filter(|master| master.kind == "bridge");
+        let bridge = self.bridge()?;
         Ok(bridge.map_or(self.address, |bridge| bridge.address))
     }
 
@@ -226,6 +233,7 @@ fn parse(answer: &[u8]) -> Option<io::Result<Device>> {
             libc::IFLA_IFNAME => device.name = text(value),
             libc::IFLA_MTU => device.mtu = u32_at(value, 0)?,
             libc::IFLA_LINK => device.peer = Some(u32_at(value, 0)?),
+            libc::IFLA_LINK_NETNSID => device.peer_namespace = Some(u32_at(value, 0)? as i32),
             libc::IFLA_MASTER => device.master = Some(u32_at(value, 0)?),
             libc::IFLA_ADDRESS => device.address = value.try_into().unwrap_or_default(),
             libc::IFLA_XDP => device.xdp = xdp(value),

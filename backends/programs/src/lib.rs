@@ -34,6 +34,7 @@ mod heartbeat;
 mod inspect;
 mod kernel;
 mod maps;
+mod namespace_id;
 mod netns;
 mod overlay;
 mod pins;

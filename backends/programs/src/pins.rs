@@ -128,9 +128,14 @@ impl PodPins {
             interface: read_value(&self.0.join("interface"))?,
             inside_ifindex: read_value(&self.0.join("inside-ifindex"))?,
             host_ifindex: read_value(&self.0.join("host-ifindex"))?,
-            host_mtu: read_value(&self.0.join("mtu"))?,
+            host_mtu: self.host_mtu()?,
             gro: read_value(&self.0.join("gro"))?,
         })
+    }
+
+    /// The host end's MTU before the pod was attached, which every version has noted.
+    pub fn host_mtu(&self) -> Option<u32> {
+        read_value(&self.0.join("mtu"))
     }
 
     /// Which object the pod's programs come from; `None` while they are being replaced.

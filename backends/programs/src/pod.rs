@@ -12,7 +12,7 @@ use super::device::Device;
 use super::maps::{Instance, load, map_error};
 use super::pins::{Before, PodPins, attached_to, detach};
 use super::slots::random_secret;
-use super::{AttachedPod, ProgramError, Programs, VethPod, attach, netns};
+use super::{AttachedPod, ProgramError, Programs, VethPod, attach, namespace_id, netns};
 
 /// How long a frame may lie in a veth's queue, between the stamp program and the redirect program.
 const DRAIN: Duration = Duration::from_millis(10);
@@ -63,8 +63,8 @@ impl Programs {
             }
             None => {
                 self.detach_pod(&pod.name)?;
-                // Detaching what was half attached has put the MTU back.
-                let pair = find_pair(pod, &pins)?;
+                // Detaching what was half attached has put the MTU back, and has forgotten the indices of renamed ends.
+                let pair = pair_of_index(&pod.end.netns, pair.inside.index)?;
                 let slot = self.free_slot()?;
                 if let Err(error) = self.attach_anew(pod, &pins, &pair, slot) {
                     // Tidying up as far as possible; the first error is the one to tell.
@@ -112,7 +112,8 @@ impl Programs {
             return Ok(());
         }
         detach(&pins.stamp())?;
-        if attached_to(&pins.redirect()).is_some() {
+        let redirected = attached_to(&pins.redirect());
+        if redirected.is_some() {
             // A stamped frame must not meet a host end that does not take the stamp off.
             std::thread::sleep(DRAIN);
         }
@@ -121,8 +122,14 @@ impl Programs {
         if let Some(slot) = pins.slot() {
             self.clear_slot(slot)?;
         }
-        if let Some(before) = pins.before() {
-            put_back(&before);
+        match pins.before() {
+            Some(before) => put_back(&before),
+            // A version that noted less.
+            None => {
+                if let (Some(host), Some(mtu)) = (redirected, pins.host_mtu()) {
+                    put_back_mtu(host, mtu, |_| true);
+                }
+            }
         }
         pins.remove()
     }
@@ -193,7 +200,7 @@ impl Programs {
 fn find_pair(pod: &VethPod, pins: &PodPins) -> Result<Pair, ProgramError> {
     let by_name = netns::within(&pod.end.netns, || Device::by_name(&pod.end.interface));
     let no_such_name = match by_name {
-        Ok(inside) => return pair_of(inside),
+        Ok(inside) => return pair_of(inside, &pod.end.netns),
         Err(error) => error,
     };
     let renamed = pins
@@ -205,12 +212,18 @@ fn find_pair(pod: &VethPod, pins: &PodPins) -> Result<Pair, ProgramError> {
 
 /// The pair with the pinned indices, if it is in that namespace.
 fn pinned_pair(netns: &Path, before: &Before) -> Option<Pair> {
-    let inside = netns::within(netns, || Device::by_index(before.inside_ifindex)).ok()?;
-    let pair = pair_of(inside).ok()?;
+    let pair = pair_of_index(netns, before.inside_ifindex).ok()?;
     (pair.host.index == before.host_ifindex).then_some(pair)
 }
 
-fn pair_of(inside: Device) -> Result<Pair, ProgramError> {
+fn pair_of_index(netns: &Path, inside_ifindex: u32) -> Result<Pair, ProgramError> {
+    let inside = netns::within(netns, || Device::by_index(inside_ifindex))?;
+    pair_of(inside, netns)
+}
+
+/// Indices alone prove nothing: a pod that may make devices can have a pair inside its own namespace with those of
+/// another pod's pair. So both ends must also be where they are to be.
+fn pair_of(inside: Device, netns: &Path) -> Result<Pair, ProgramError> {
     let peer = match inside.peer {
         Some(peer) if inside.kind == "veth" => peer,
         _ => {
@@ -220,8 +233,18 @@ fn pair_of(inside: Device) -> Result<Pair, ProgramError> {
             });
         }
     };
+    // Not before the host end was read, which gives the pod's namespace a number.
+    let is_of_pod = |host: &Device| {
+        let namespace = namespace_id::of(netns).ok().flatten();
+        namespace.is_some() && host.peer_namespace == namespace
+    };
     match Device::by_index(peer) {
-        Ok(host) if host.kind == "veth" && host.peer == Some(inside.index) => {
+        Ok(host)
+            if host.kind == "veth"
+                && host.peer == Some(inside.index)
+                && inside.peer_namespace.is_some()
+                && is_of_pod(&host) =>
+        {
             Ok(Pair { inside, host })
         }
         _ => Err(ProgramError::HostEndElsewhere {
@@ -243,16 +266,26 @@ fn look(pod: &VethPod, pair: &Pair) -> Result<Before, ProgramError> {
     })
 }
 
-/// Puts back what [`prepare`] has changed. What fails does so because the device goes away right now, or its namespace
-/// has no path any more, which is on its way out too.
+/// Puts back what [`prepare`] has changed, at what are still the same devices.
 fn put_back(before: &Before) {
-    if let Ok(host) = Device::by_index(before.host_ifindex) {
-        let _ = host.set_mtu(before.host_mtu);
-    }
+    put_back_mtu(before.host_ifindex, before.host_mtu, |host| {
+        host.peer == Some(before.inside_ifindex)
+    });
     if !before.gro
         && let Some(pair) = pinned_pair(&before.netns, before)
+        && let Err(error) = netns::within(&before.netns, || pair.inside.set_gro(false))
     {
-        let _ = netns::within(&before.netns, || pair.inside.set_gro(false));
+        tracing::warn!(%error, "GRO of a pod's end is not put back");
+    }
+}
+
+/// Lowers the MTU of a host end, unless somebody else has done so, or another device has its index by now.
+fn put_back_mtu(ifindex: u32, mtu: u32, is_same: impl Fn(&Device) -> bool) {
+    let host = Device::by_index(ifindex).ok();
+    if let Some(host) = host.filter(|host| host.kind == "veth" && host.mtu > mtu && is_same(host))
+        && let Err(error) = host.set_mtu(mtu)
+    {
+        tracing::warn!(%error, "the MTU of a host end is not put back");
     }
 }
 
@@ -260,7 +293,18 @@ fn put_back(before: &Before) {
 fn prepare(pod: &VethPod, pair: &Pair) -> Result<(), ProgramError> {
     let needed = pair.inside.mtu + STAMP_HEADER_BYTES as u32;
     if pair.host.mtu < needed {
+        let bridge = pair.host.bridge()?;
         pair.host.set_mtu(needed)?;
+        if let Some(bridge) = bridge {
+            hold_mtu(&bridge)?;
+        }
     }
     netns::within(&pod.end.netns, || pair.inside.set_gro(true))
+}
+
+/// Keeps a bridge from following the MTU of its ports, as it does until it is told one of its own: once all of them have
+/// room for the stamp, its own packets of that length would be lost. It takes no note of the MTU that it has already.
+fn hold_mtu(bridge: &Device) -> Result<(), ProgramError> {
+    bridge.set_mtu(bridge.mtu + STAMP_HEADER_BYTES as u32)?;
+    bridge.set_mtu(bridge.mtu)
 }

@@ -96,6 +96,11 @@ impl Programs {
     pub(super) fn clear_slot(&mut self, slot: u32) -> Result<(), ProgramError> {
         self.forget_addresses(slot, &[], &[])?;
         self.remove_socket(slot)?;
+        // No device has index 0; it empties the place.
+        self.maps
+            .host_ends
+            .set(slot, 0, None, 0)
+            .map_err(map_error("HOST_ENDS"))?;
         self.maps
             .policies
             .set(slot, PodPolicy::default(), 0)

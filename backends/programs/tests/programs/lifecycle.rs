@@ -1,5 +1,8 @@
 //! Attaching, adopting, refusing, detaching.
 
+use std::path::Path;
+
+use nix::net::if_::if_nametoindex;
 use tsn_common::{MAX_RULES, PodCounter, Rule};
 use tsn_programs::{AttachedPod, ProgramError, Programs};
 
@@ -113,6 +116,10 @@ fn renamed_ends_are_found_by_their_indices() {
         let after = programs.attach_pod(&lab.pod("pod")).unwrap();
         assert_eq!((after.adopted, after.slot), (true, first.slot));
         assert_eq!(after.host_interface, "outside");
+        // As it is when it has to be attached anew.
+        std::fs::remove_file(lab.bpffs.join("tsnd/pods/pod/stamp")).unwrap();
+        let anew = programs.attach_pod(&lab.pod("pod")).unwrap();
+        assert!(!anew.adopted && programs.is_attached("pod"));
         // Another device that has the name now is the one that is meant.
         lab.ip("pod", "link add eth0 type bridge");
         let error = programs.attach_pod(&lab.pod("pod")).unwrap_err();
@@ -247,6 +254,92 @@ fn what_cannot_be_steered_is_refused_with_a_reason() {
             programs.attach_pod(&pod),
             Err(ProgramError::NotVeth { .. })
         ));
+    });
+}
+
+/// Indices are given by whoever makes a device, in each namespace anew.
+#[test]
+fn a_pair_that_has_the_indices_of_another_pods_is_refused() {
+    with_node(|lab, mut programs| {
+        let index = |namespace: &str, device: &str| {
+            lab.within(namespace, || if_nametoindex(device)).unwrap()
+        };
+        let (inside, host) = (index("pod", "eth0"), index("node", "host"));
+        lab.ip("peer", "link del eth0");
+        let forged = format!("link add eth0 index {inside} type veth peer name evil index {host}");
+        lab.ip("peer", &forged);
+        let mut pod = lab.pod("attacker");
+        pod.end.netns = Path::new("/run/netns").join(lab.name("peer"));
+        let error = programs.attach_pod(&pod).unwrap_err();
+        assert!(
+            matches!(error, ProgramError::HostEndElsewhere { .. }),
+            "{error}"
+        );
+        // One whose other end is elsewhere, but not in the daemon's namespace.
+        lab.ip("peer", "link del eth0");
+        let forged = format!(
+            "link add eth0 index {inside} type veth peer name evil index {}",
+            host + 100
+        );
+        lab.ip("peer", &forged);
+        lab.ip("peer", &format!("link set evil netns {}", lab.name("pod")));
+        assert!(programs.attach_pod(&pod).is_err());
+        let untouched = lab.ip("node", "link show host");
+        assert!(
+            untouched.contains("mtu 1500") && !untouched.contains("xdp"),
+            "{untouched}"
+        );
+    });
+}
+
+#[test]
+fn a_bridge_keeps_its_mtu_when_all_its_ports_have_room_for_the_stamp() {
+    with_node(|lab, mut programs| {
+        let is_1500 = || lab.ip("node", "link show br0").contains("mtu 1500");
+        lab.ip("node", "link set up0 nomaster");
+        programs.attach_pod(&lab.pod("pod")).unwrap();
+        assert!(lab.ip("node", "link show host").contains("mtu 1524"));
+        assert!(is_1500());
+        programs.detach_pod("pod").unwrap();
+
+        // As they go, too.
+        lab.ip("node", "link add br1 type bridge");
+        lab.ip("node", "link set host master br1");
+        lab.ip("node", "link set up0 master br1");
+        programs.attach_pod(&lab.pod("pod")).unwrap();
+        lab.ip("node", "link set up0 nomaster");
+        assert!(lab.ip("node", "link show br1").contains("mtu 1500"));
+    });
+}
+
+#[test]
+fn what_an_earlier_version_noted_is_put_back() {
+    with_node(|lab, mut programs| {
+        let before = look(lab, "eth0", "host");
+        programs.attach_pod(&lab.pod("pod")).unwrap();
+        drop(programs);
+        for name in [
+            "netns",
+            "interface",
+            "inside-ifindex",
+            "host-ifindex",
+            "gro",
+        ] {
+            std::fs::remove_file(lab.bpffs.join("tsnd/pods/pod").join(name)).unwrap();
+        }
+        let mut programs = open(lab);
+        programs.detach_pod("pod").unwrap();
+        assert_eq!(look(lab, "eth0", "host")[1], before[1]);
+    });
+}
+
+#[test]
+fn an_mtu_that_somebody_else_has_set_stays() {
+    with_node(|lab, mut programs| {
+        programs.attach_pod(&lab.pod("pod")).unwrap();
+        lab.ip("node", "link set host mtu 1400");
+        programs.detach_pod("pod").unwrap();
+        assert!(lab.ip("node", "link show host").contains("mtu 1400"));
     });
 }
 
