@@ -95,9 +95,10 @@ impl IntoResponse for NodeError {
             | Self::CaptureRuns => StatusCode::CONFLICT,
             Self::NoPod(_) | Self::NoRecord { .. } => StatusCode::NOT_FOUND,
             Self::WorkerSilent | Self::UplinkGone(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Backend(_) | Self::NamespaceGone(_) | Self::Overlay(_) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::Backend(_)
+            | Self::NamespaceGone(_)
+            | Self::NamespaceHidden(_)
+            | Self::Overlay(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::State(_) | Self::Record(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         tracing::info!(status = status.as_u16(), error = %self, "request refused");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tsn_cni::record::{Directory, Key, Record};
 use tsn_port::Backend;
 
-use super::recorded_pod::{namespace_is_gone, pod_name, pod_of, without_streams};
+use super::recorded_pod::{Namespace, look_for_namespace, pod_name, pod_of, without_streams};
 use super::{Node, NodeError, Origin};
 use crate::config::{Pod, Profile};
 use crate::control::api::{Applied, PodStatus};
@@ -57,10 +57,11 @@ impl<B: Backend> Node<B> {
     ///
     /// [`NodeError::NoRecord`] while there is no such pod, or a worker that does not answer.
     pub async fn recorded(&mut self, key: &Key) -> Result<PodStatus, NodeError> {
-        match self.pod_of_record(key) {
-            Some(name) => self.pod(&name).await,
-            None => Err(self.no_record(key)),
+        let name = self.pod_of_record(key).ok_or_else(|| self.no_record(key))?;
+        if !self.backend.is_attached(&name) {
+            self.take_out_lost().await;
         }
+        self.pod(&name).await
     }
 
     /// Gives a pod back to the kernel path and removes its record. One that is not there is no error.
@@ -86,9 +87,8 @@ impl<B: Backend> Node<B> {
                 return None;
             }
         };
-        let mut names = BTreeSet::new();
+        let keys: BTreeSet<Key> = entries.iter().map(|(key, _)| key.clone()).collect();
         for (key, record) in entries {
-            names.insert(pod_name(&key));
             match record {
                 Ok(record) => self.reconcile_record(key, record).await,
                 Err(error) => {
@@ -96,17 +96,17 @@ impl<B: Backend> Node<B> {
                 }
             }
         }
-        let is_there = |key: &Key| names.contains(&pod_name(key));
-        self.records.gone_since.retain(|key, _| is_there(key));
+        self.records.gone_since.retain(|key, _| keys.contains(key));
         let unwanted = self.recorded_keys();
-        for key in unwanted.filter(|key| !is_there(key)) {
+        // By key, as two networks may have the same interface of the same container, and so the same name.
+        for key in unwanted.filter(|key| !keys.contains(key)) {
             // One that was being replaced may have been hidden from the list.
             if matches!(self.records.directory.load(&key), Ok(None)) {
                 tracing::info!(pod = pod_name(&key), record = %key, "the record is gone");
                 self.forget_or_tell(&key).await;
             }
         }
-        Some(names)
+        Some(keys.iter().map(pod_name).collect())
     }
 
     /// Takes other profiles, and attaches those pods anew that have something else by them.
@@ -131,7 +131,7 @@ impl<B: Backend> Node<B> {
     async fn reconcile_record(&mut self, key: Key, record: Record) {
         let name = pod_name(&key);
         // A pod that is attached is known by its devices: its namespace may live on without a path.
-        if self.attached(&name).is_none() && namespace_is_gone(&record) {
+        if self.attached(&name).is_none() && look_for_namespace(&record) == Namespace::Gone {
             if self.records.is_left_behind(&key) {
                 tracing::warn!(
                     pod = name,
@@ -190,9 +190,10 @@ impl<B: Backend> Node<B> {
                 return Err(error.into());
             }
         };
-        let attached = match namespace_is_gone(&record) {
-            true => Err(NodeError::NamespaceGone(record.netns)),
-            false => self.attach(pod.clone(), origin.clone()).await,
+        let attached = match look_for_namespace(&record) {
+            Namespace::Gone => Err(NodeError::NamespaceGone(record.netns)),
+            Namespace::Hidden => Err(NodeError::NamespaceHidden(record.netns)),
+            Namespace::Here => self.attach(pod.clone(), origin.clone()).await,
         };
         match attached {
             Ok(()) => Ok(()),

@@ -70,6 +70,12 @@ pub enum NodeError {
     /// The network namespace that a record was made for.
     #[error("the network namespace at {} is gone, or another one", .0.display())]
     NamespaceGone(PathBuf),
+    /// The place of a record's network namespace shows nothing.
+    #[error(
+        "{} cannot be seen, or is no network namespace here; the daemon needs the node's directory of namespaces, with \
+         what is mounted there later (mountPropagation: HostToContainer)", .0.display()
+    )]
+    NamespaceHidden(PathBuf),
     /// The device that frames leave by has been removed.
     #[error(
         "the uplink {0} has been removed; pods with a veth take the kernel path, those on a vhost-user socket have none. \

@@ -202,6 +202,25 @@ impl<B: Backend> Node<B> {
 
     /// Takes out pods whose device is gone, and tries again to attach those that wait.
     pub(super) async fn reconcile_pods(&mut self) {
+        self.take_out_lost().await;
+        // Those that have a record are tried again with it.
+        let has_none = |entry: &&PodEntry| !matches!(entry.origin, Origin::Record(_));
+        let waiting: Vec<(Pod, Origin)> = self
+            .pods
+            .values()
+            .filter(|entry| entry.place.is_none())
+            .filter(has_none)
+            .map(|entry| (entry.pod.clone(), entry.origin.clone()))
+            .collect();
+        for (pod, origin) in waiting {
+            if let Err(error) = self.attach(pod.clone(), origin.clone()).await {
+                self.wait_for(pod, origin, error.to_string());
+            }
+        }
+    }
+
+    /// Takes out pods whose device is gone; they wait until it is back.
+    pub(super) async fn take_out_lost(&mut self) {
         let gone: Vec<String> = self
             .pods
             .iter()
@@ -224,20 +243,6 @@ impl<B: Backend> Node<B> {
                 tracing::error!(pod = name, %error, "cannot take it out");
             }
             self.wait_for(pod, origin, "the pod's device is gone".to_owned());
-        }
-        // Those that have a record are tried again with it.
-        let has_none = |entry: &&PodEntry| !matches!(entry.origin, Origin::Record(_));
-        let waiting: Vec<(Pod, Origin)> = self
-            .pods
-            .values()
-            .filter(|entry| entry.place.is_none())
-            .filter(has_none)
-            .map(|entry| (entry.pod.clone(), entry.origin.clone()))
-            .collect();
-        for (pod, origin) in waiting {
-            if let Err(error) = self.attach(pod.clone(), origin.clone()).await {
-                self.wait_for(pod, origin, error.to_string());
-            }
         }
     }
 

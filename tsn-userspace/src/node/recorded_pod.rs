@@ -1,7 +1,9 @@
 //! From a record of the CNI plugin to the pod that it asks for.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use serde_json::Value;
 use tsn_cni::record::{Key, Record};
@@ -29,9 +31,33 @@ pub(super) fn pod_name(key: &Key) -> String {
     }
 }
 
-/// Whether the network namespace that the record was made for is no longer at its path.
-pub(super) fn namespace_is_gone(record: &Record) -> bool {
-    !fs::metadata(&record.netns).is_ok_and(|metadata| metadata.ino() == record.netns_inode)
+/// What is at the path of a record's network namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Namespace {
+    /// The one that the record was made for.
+    Here,
+    /// Nothing, or another one.
+    Gone,
+    /// Something that tells nothing: a directory that this daemon does not see into, or a file over which the runtime's
+    /// mount is missing here.
+    Hidden,
+}
+
+/// Looks for the network namespace that the record was made for.
+pub(super) fn look_for_namespace(record: &Record) -> Namespace {
+    let path = &record.netns;
+    let namespaces = fs::metadata("/proc/self/ns/net").map(|own| own.dev());
+    match (fs::metadata(path), namespaces) {
+        (Ok(found), _) if found.ino() == record.netns_inode => Namespace::Here,
+        (Ok(found), Ok(namespaces)) if found.dev() == namespaces => Namespace::Gone,
+        (Err(error), _)
+            if error.kind() == io::ErrorKind::NotFound
+                && path.parent().is_some_and(Path::is_dir) =>
+        {
+            Namespace::Gone
+        }
+        _ => Namespace::Hidden,
+    }
 }
 
 /// The pod that a record asks for, as far as its profile allows.
@@ -241,10 +267,19 @@ mod tests {
     #[test]
     fn a_namespace_is_told_from_another_at_its_path() {
         let mut record = record(json!({ "profile": "motion" }));
-        assert!(namespace_is_gone(&record));
+        assert_eq!(look_for_namespace(&record), Namespace::Gone);
         record.netns_inode = fs::metadata(&record.netns).unwrap().ino();
-        assert!(!namespace_is_gone(&record));
+        assert_eq!(look_for_namespace(&record), Namespace::Here);
         record.netns = "/nonexistent".into();
-        assert!(namespace_is_gone(&record));
+        assert_eq!(look_for_namespace(&record), Namespace::Gone);
+        // What a daemon sees to which the runtime's mounts are not propagated.
+        for hidden in [
+            "/nonexistent/netns/a",
+            "/proc/self/status",
+            "/proc/self/status/a",
+        ] {
+            record.netns = hidden.into();
+            assert_eq!(look_for_namespace(&record), Namespace::Hidden, "{hidden}");
+        }
     }
 }

@@ -192,12 +192,13 @@ impl<B: Backend> Node<B> {
         Ok(node)
     }
 
-    /// Removes what an earlier run left attached and nobody wants any more: no pod of the node, and none of `recorded`.
-    fn sweep_leftovers(&mut self, recorded: &BTreeSet<String>) {
+    /// Detaches what nobody wants any more, no pod of the node and none of `recorded`: what an earlier run left, and what this
+    /// one could not detach.
+    pub(super) fn sweep_leftovers(&mut self, recorded: &BTreeSet<String>) {
         let leftovers = match self.backend.leftovers() {
             Ok(leftovers) => leftovers,
             Err(error) => {
-                tracing::warn!(%error, "cannot list what an earlier run left attached");
+                tracing::warn!(%error, "cannot list what is left attached");
                 return;
             }
         };
@@ -206,9 +207,9 @@ impl<B: Backend> Node<B> {
             .filter(|name| !self.pods.contains_key(name) && !recorded.contains(name))
         {
             match self.backend.detach_pod(&name) {
-                Ok(()) => tracing::info!(pod = name, "left by an earlier run; detached"),
+                Ok(()) => tracing::info!(pod = name, "left attached; detached"),
                 Err(error) => {
-                    tracing::warn!(pod = name, %error, "left by an earlier run; not detached")
+                    tracing::warn!(pod = name, %error, "left attached; not detached")
                 }
             }
         }

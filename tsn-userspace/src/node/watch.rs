@@ -28,7 +28,9 @@ impl<B: Backend> Node<B> {
         self.look_at_link()?;
         self.keep_overlay().await;
         self.reconcile_pods().await;
-        self.reconcile_records().await;
+        if let Some(recorded) = self.reconcile_records().await {
+            self.sweep_leftovers(&recorded);
+        }
         Ok(())
     }
 

@@ -63,6 +63,8 @@ enum Command {
     ///
     /// The file is checked as a whole before any of it takes effect. A running gate control list stays in force until
     /// the new one's start. Pods that the file does not name stay.
+    ///
+    /// Profiles are not kept for the next start of tsnd, which reads them from its own file.
     Apply(apply::Options),
     /// Looks a configuration file over: what the daemon would refuse, and what will hardly do what was meant.
     ///
