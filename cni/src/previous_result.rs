@@ -1,5 +1,7 @@
 //! The result of the plugins before this one in the chain (CNI specification 1.1.0, "Section 5").
 
+use std::net::IpAddr;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -58,13 +60,74 @@ impl PreviousResult {
     ///
     /// [`Code::InvalidConfiguration`] if the list of interfaces is none.
     pub(crate) fn interface(&self, name: &str) -> Result<Option<Interface>, Error> {
-        #[derive(Deserialize)]
-        struct Interfaces {
-            interfaces: Option<Vec<Interface>>,
-        }
-        let all: Interfaces = serde_json::from_str(self.0.get()).map_err(invalid)?;
-        let mut inside = all.interfaces.unwrap_or_default().into_iter();
-        Ok(inside.find(|interface| interface.name == name && !interface.sandbox.is_empty()))
+        let mut made = self.made()?.interfaces.unwrap_or_default().into_iter();
+        Ok(made.find(|interface| interface.is_in_pod(name)))
+    }
+
+    /// The Ethernet address of the interface of this name in the pod.
+    ///
+    /// # Errors
+    ///
+    /// As [`interface`](Self::interface).
+    pub(crate) fn mac(&self, name: &str) -> Result<Option<String>, Error> {
+        let mac = self.interface(name)?.map(|interface| interface.mac);
+        Ok(mac.filter(|mac| !mac.is_empty()))
+    }
+
+    /// The IP addresses of the interface of this name in the pod; those that are of no interface are of this one.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::InvalidConfiguration`] if the list of interfaces or of addresses is none.
+    pub(crate) fn ips(&self, name: &str) -> Result<Vec<IpAddr>, Error> {
+        let Made { interfaces, ips } = self.made()?;
+        let interfaces = interfaces.unwrap_or_default();
+        let position = interfaces
+            .iter()
+            .position(|interface| interface.is_in_pod(name));
+        let of_this = |ip: &Ip| ip.interface.is_none() || ip.interface == position;
+        let ips = ips.unwrap_or_default().into_iter().filter(of_this);
+        ips.map(|ip| ip.address()).collect()
+    }
+
+    fn made(&self) -> Result<Made, Error> {
+        serde_json::from_str(self.0.get()).map_err(invalid)
+    }
+}
+
+/// What the plugins before this one made.
+#[derive(Deserialize)]
+struct Made {
+    interfaces: Option<Vec<Interface>>,
+    ips: Option<Vec<Ip>>,
+}
+
+/// An address that they gave.
+#[derive(Deserialize)]
+struct Ip {
+    /// With the length of its prefix.
+    address: String,
+    /// To which interface, by its place in the list.
+    interface: Option<usize>,
+}
+
+impl Interface {
+    fn is_in_pod(&self, name: &str) -> bool {
+        self.name == name && !self.sandbox.is_empty()
+    }
+}
+
+impl Ip {
+    fn address(&self) -> Result<IpAddr, Error> {
+        let (address, _prefix) = self.address.split_once('/').unwrap_or((&self.address, ""));
+        address.parse().map_err(|_| {
+            let message = format!(
+                "`prevResult` has the address `{}` in `ips`, must be an IP address and the length of its prefix, such as \
+                 10.1.2.3/24",
+                self.address
+            );
+            Error::new(Code::InvalidConfiguration, message)
+        })
     }
 }
 
@@ -139,6 +202,35 @@ mod tests {
         for nothing in ["{}", r#"{"interfaces":null}"#, r#"{"interfaces":[]}"#] {
             assert_eq!(result(nothing).interface("eth0").unwrap(), None);
         }
+    }
+
+    #[test]
+    fn an_interface_has_the_addresses_that_it_was_given() {
+        let json = r#"{
+            "interfaces": [{"name":"eth0"}, {"name":"eth0","sandbox":"/n","mac":"02:00:00:00:00:01"}, {"name":"net1","sandbox":"/n"}],
+            "ips": [
+                {"version":"4","address":"10.0.0.2/24","gateway":"10.0.0.1","interface":1},
+                {"address":"10.0.0.1/24","interface":0},
+                {"address":"10.9.0.2/24","interface":2},
+                {"address":"fd00::2/64"}
+            ]
+        }"#;
+        let ips = |json: &str, name: &str| {
+            let ips = result(json).ips(name).unwrap();
+            ips.iter().map(IpAddr::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(ips(json, "eth0"), ["10.0.0.2", "fd00::2"]);
+        assert_eq!(ips(json, "net1"), ["10.9.0.2", "fd00::2"]);
+        let mac = result(json).mac("eth0").unwrap();
+        assert_eq!(mac.as_deref(), Some("02:00:00:00:00:01"));
+        assert_eq!(result(json).mac("net1").unwrap(), None);
+        for nothing in ["{}", r#"{"ips":null}"#, r#"{"ips":[]}"#] {
+            assert!(ips(nothing, "eth0").is_empty());
+        }
+        let error = result(r#"{"ips":[{"address":"10.0.0/8"}]}"#).ips("eth0");
+        let error = error.unwrap_err();
+        assert_eq!(error.code, Code::InvalidConfiguration);
+        assert!(error.to_string().contains("`10.0.0/8`"), "{error}");
     }
 
     #[test]

@@ -74,6 +74,8 @@ impl Recorded {
             interface: "eth0".to_owned(),
             netns_inode: fs::metadata(&netns).unwrap().ino(),
             netns,
+            mac: None,
+            ips: Vec::new(),
             pod: Some(KubernetesPod {
                 namespace: "plant".to_owned(),
                 name: "robot".to_owned(),

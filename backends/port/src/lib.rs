@@ -286,6 +286,18 @@ pub struct VethEnd {
     pub netns: std::path::PathBuf,
     /// The interface inside the pod, such as `eth0`.
     pub interface: String,
+    /// What it was given.
+    pub addresses: PodAddresses,
+}
+
+/// The addresses that a pod's interface was given by whoever made it. What is not told is read from the interface, where the
+/// pod itself may have set it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PodAddresses {
+    /// Its Ethernet address; `None` if not told.
+    pub mac: Option<MacAddress>,
+    /// Its IP addresses; none if not told.
+    pub ips: Vec<std::net::IpAddr>,
 }
 
 /// A vhost-user socket. All that is sent by it is the pod's time-sensitive traffic or dropped: no kernel is beside it.

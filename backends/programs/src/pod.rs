@@ -11,7 +11,7 @@ use tsn_port::MacAddress;
 use super::device::Device;
 use super::maps::{Instance, load, map_error};
 use super::pins::{Before, PodPins, attached_to, detach};
-use super::slots::random_secret;
+use super::slots::{address_of, random_secret};
 use super::{AttachedPod, ProgramError, Programs, VethPod, attach, namespace_id, netns};
 
 /// How long a frame may lie in a veth's queue, between the stamp program and the redirect program.
@@ -79,7 +79,7 @@ impl Programs {
             host_interface: pair.host.name,
             host_ifindex: pair.host.index,
             mtu: pair.inside.mtu,
-            address: MacAddress(pair.inside.address),
+            address: MacAddress(address_of(pod, &pair.inside)),
             adopted: adopted_slot.is_some(),
         })
     }

@@ -34,7 +34,7 @@ impl Programs {
         pair: &Pair,
         secret: u64,
     ) -> Result<(), ProgramError> {
-        let address = pair.inside.address;
+        let address = address_of(pod, &pair.inside);
         let mut policy = PodPolicy {
             secret,
             worker: WORKER,
@@ -48,9 +48,12 @@ impl Programs {
         if pod.mode == PodMode::Overlay {
             policy.overlay = 1;
             policy.router = pair.host.router()?;
-            ips = netns::within(&pod.end.netns, || pair.inside.ip_addresses())?;
+            ips.clone_from(&pod.end.addresses.ips);
+            if ips.is_empty() {
+                ips = netns::within(&pod.end.netns, || pair.inside.ip_addresses())?;
+            }
         }
-        self.check_addresses(slot, &pair.inside, &ips)?;
+        self.check_addresses(slot, &pair.inside.name, address, &ips)?;
         self.maps
             .policies
             .set(slot, policy, 0)
@@ -77,12 +80,12 @@ impl Programs {
     fn check_addresses(
         &self,
         slot: u32,
-        inside: &Device,
+        device: &str,
+        address: [u8; 6],
         ips: &[IpAddr],
     ) -> Result<(), ProgramError> {
         let of_another = |of: Result<u32, MapError>| of.is_ok_and(|of| of != slot);
-        let device = inside.name.clone();
-        let address = inside.address;
+        let device = device.to_owned();
         if of_another(self.maps.addresses.get(&address, 0)) {
             return Err(ProgramError::AddressTaken { device, address });
         }
@@ -129,6 +132,11 @@ impl Programs {
         }
         Ok(())
     }
+}
+
+/// A pod's Ethernet address.
+pub(super) fn address_of(pod: &VethPod, inside: &Device) -> [u8; 6] {
+    pod.end.addresses.mac.map_or(inside.address, |mac| mac.0)
 }
 
 /// Removes what leads to a slot, but for the keys in `kept`.

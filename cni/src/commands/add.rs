@@ -51,6 +51,8 @@ pub(super) fn add(
         interface: key.interface.clone(),
         netns: environment.netns.clone(),
         netns_inode: netns_inode(environment)?,
+        mac: previous.mac(&key.interface)?,
+        ips: previous.ips(&key.interface)?,
         pod: kubernetes_pod(&environment.arguments),
         request,
     };

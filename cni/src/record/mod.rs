@@ -7,6 +7,7 @@
 mod directory;
 mod key;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,13 @@ pub struct Record {
     pub netns: PathBuf,
     /// Inode of the namespace at that path, by which another one that came to the same path is told from it.
     pub netns_inode: u64,
+    /// The interface's Ethernet address as the plugins before this one gave it, `02:00:00:00:00:01`; `None` if they did not
+    /// tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// Its IP addresses as they gave them; none if they did not tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ips: Vec<IpAddr>,
     /// The Kubernetes pod, where the runtime names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<KubernetesPod>,

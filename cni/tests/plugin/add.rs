@@ -44,6 +44,8 @@ fn the_previous_result_comes_back_and_the_record_stays() {
                 interface: "eth0".to_owned(),
                 netns: netns().into(),
                 netns_inode: std::fs::metadata(netns()).unwrap().ino(),
+                mac: Some("02:00:00:00:00:01".to_owned()),
+                ips: vec!["10.1.2.3".parse().unwrap()],
                 pod: Some(KubernetesPod {
                     namespace: "plant-7".to_owned(),
                     name: "drive".to_owned(),

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use tsn_common::{ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES};
-use tsn_port::{PodEnd, PodMode, VethEnd};
+use tsn_port::{PodAddresses, PodEnd, PodMode, VethEnd};
 
 use super::{ClassReference, Interval, VhostUser};
 
@@ -51,6 +51,7 @@ impl Pod {
                     .interface
                     .clone()
                     .unwrap_or_else(|| DEFAULT_INTERFACE.to_owned()),
+                addresses: PodAddresses::default(),
             })),
             (None, Some(socket)) => Some(PodEnd::VhostUser(socket.end())),
             _ => None,

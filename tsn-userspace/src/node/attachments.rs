@@ -171,7 +171,7 @@ impl<B: Backend> Node<B> {
         if let Some(entry) = self.pods.get_mut(&name)
             && entry.place.is_some()
         {
-            let is_same = entry.origin.is_of_namespace(record.netns_inode);
+            let is_same = entry.origin.is_like(&record);
             let is_as_wanted = is_same && wanted.as_ref() == Ok(&entry.pod);
             if is_as_wanted && self.backend.is_attached(&name) {
                 entry.origin = origin;

@@ -157,9 +157,11 @@ enum Origin {
 }
 
 impl Origin {
-    /// Whether it is a record of the network namespace with this inode.
-    fn is_of_namespace(&self, inode: u64) -> bool {
-        matches!(self, Self::Record(record) if record.netns_inode == inode)
+    /// Whether it is a record of the same network namespace, whose interface has the same addresses.
+    fn is_like(&self, other: &Record) -> bool {
+        matches!(self, Self::Record(known) if known.netns_inode == other.netns_inode
+            && known.mac == other.mac
+            && known.ips == other.ips)
     }
 }
 

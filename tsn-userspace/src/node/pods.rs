@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tsn_port::{Backend, PodEnd, Port};
 
 use super::buffers::{self, PodNeed};
+use super::recorded_pod::addresses_of;
 use super::{Node, NodeError, Origin, PodEntry};
 use crate::config::{CompiledPod, Pod, compile_pod};
 use crate::control::api::{Attachment, PodStatus};
@@ -104,7 +105,11 @@ impl<B: Backend> Node<B> {
     }
 
     pub(super) async fn attach(&mut self, pod: Pod, origin: Origin) -> Result<(), NodeError> {
-        let compiled = compile_pod("pod", &pod, &self.class_names)?;
+        let mut compiled = compile_pod("pod", &pod, &self.class_names)?;
+        if let (PodEnd::Veth(end), Origin::Record(record)) = (&mut compiled.attachment.end, &origin)
+        {
+            end.addresses = addresses_of(record)?;
+        }
         self.prepare_overlay(&pod).await?;
         self.check_station(&compiled)?;
         self.check_buffers(&pod, self.likely_receive_slots(&compiled))?;

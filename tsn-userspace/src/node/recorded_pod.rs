@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use tsn_cni::record::{Key, Record};
+use tsn_port::{MacAddressError, PodAddresses};
 
 use crate::config::{
     ClassReference, ConfigurationError, Match, Mode, Narrowing, Pod, Profile, VhostUser, printable,
@@ -89,6 +90,22 @@ pub(super) fn pod_of(
     })
 }
 
+/// The addresses that the record's interface was given, as far as the plugin was told.
+///
+/// # Errors
+///
+/// An Ethernet address that is none.
+pub(super) fn addresses_of(record: &Record) -> Result<PodAddresses, ConfigurationError> {
+    let mac = record.mac.as_deref().map(str::parse).transpose();
+    Ok(PodAddresses {
+        mac: mac.map_err(|error: MacAddressError| ConfigurationError {
+            place: "mac".to_owned(),
+            reason: format!("{error}"),
+        })?,
+        ips: record.ips.clone(),
+    })
+}
+
 /// What is known of a pod whose request cannot be had.
 pub(super) fn without_streams(record: &Record) -> Pod {
     let has_interface = record.vhost_user.is_none();
@@ -156,6 +173,7 @@ fn vhost_user(end: &tsn_cni::record::VhostUser) -> Result<VhostUser, Configurati
 mod tests {
     use serde_json::json;
     use tsn_cni::record::Request;
+    use tsn_port::MacAddress;
 
     use super::*;
 
@@ -176,6 +194,8 @@ mod tests {
             interface: "eth0".to_owned(),
             netns: "/proc/self/ns/net".into(),
             netns_inode: 0,
+            mac: None,
+            ips: Vec::new(),
             pod: None,
             request: serde_json::from_value::<Request>(request).unwrap(),
             vhost_user: None,
@@ -262,6 +282,20 @@ mod tests {
                 .unwrap_err()
                 .starts_with("vhost-user.address: ")
         );
+    }
+
+    #[test]
+    fn an_interface_has_the_addresses_that_the_plugin_was_told() {
+        let mut record = record(json!({ "profile": "motion" }));
+        assert_eq!(addresses_of(&record), Ok(PodAddresses::default()));
+        record.mac = Some("02:00:00:00:00:01".to_owned());
+        record.ips = vec!["10.1.2.3".parse().unwrap(), "fd00::3".parse().unwrap()];
+        let told = addresses_of(&record).unwrap();
+        assert_eq!(told.mac, Some(MacAddress([2, 0, 0, 0, 0, 1])));
+        assert_eq!(told.ips, record.ips);
+        record.mac = Some("2".to_owned());
+        let error = addresses_of(&record).unwrap_err().to_string();
+        assert!(error.starts_with("mac: `2` is no MAC address"), "{error}");
     }
 
     #[test]

@@ -64,6 +64,8 @@ impl Runtime {
             interface: "eth0".to_owned(),
             netns: self.namespace(),
             netns_inode: fs::metadata(self.namespace()).map_or(0, |file| file.ino()),
+            mac: None,
+            ips: Vec::new(),
             pod: Some(KubernetesPod {
                 namespace: "default".to_owned(),
                 name: "robot".to_owned(),

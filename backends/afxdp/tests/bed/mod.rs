@@ -14,7 +14,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use tsn_afxdp::{AfxdpBackend, AfxdpConfig, AfxdpPort};
 use tsn_common::Rule;
 use tsn_port::conformance::TestBed;
-use tsn_port::{Backend, PodAttachment, PodEnd, VethEnd};
+use tsn_port::{Backend, PodAddresses, PodAttachment, PodEnd, VethEnd};
 
 /// The pod's end of the veth pair, and the node's.
 pub const POD_END: &str = "pod0";
@@ -93,6 +93,7 @@ impl Namespaces {
             end: PodEnd::Veth(VethEnd {
                 netns: self.pod_path(),
                 interface: POD_END.into(),
+                addresses: PodAddresses::default(),
             }),
             mode: tsn_port::PodMode::L2,
             rules: vec![Rule::default()],

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tsn_common::Rule;
-use tsn_port::VethEnd;
 use tsn_port::conformance::{self, TestBed};
+use tsn_port::{PodAddresses, VethEnd};
 use tsn_programs::{Device, ProgramError, Programs, VethPod, VethPods, within_netns};
 use tsn_tests::bpffs::Bpffs;
 use tsn_tests::namespace::Namespace;
@@ -66,6 +66,7 @@ fn open(pod: &Namespace, bpffs: &Bpffs, pool: Mempool) -> Bed {
         end: VethEnd {
             netns: pod.path().to_owned(),
             interface: POD_END.into(),
+            addresses: PodAddresses::default(),
         },
         mode: tsn_port::PodMode::L2,
         rules: vec![Rule::default()],

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use tsn_common::{PodCounter, Rule, RuleFields};
-use tsn_port::{MacAddress, NextHopId, Overlay, PodMode, Route, Tunnel};
+use tsn_port::{MacAddress, NextHopId, Overlay, PodAddresses, PodMode, Route, Tunnel};
 use tsn_programs::{AttachedPod, Device, Programs, VethPod};
 
 use crate::lab::{Lab, PEER, POD, PORT, RawSocket, run};
@@ -303,6 +303,33 @@ fn a_rule_must_say_something_of_the_datagram() {
                 node.reaches_kernel("by EtherType alone", &frame);
             }
         }
+    });
+}
+
+#[test]
+fn a_pod_has_no_addresses_but_those_it_was_given() {
+    with_node(|lab, programs| {
+        let mut node = Node::new(lab, programs, "up0");
+        let given = PodAddresses {
+            mac: Some(node.pod.address),
+            ips: vec![ip(POD)],
+        };
+        let mut pod = overlay_pod(lab);
+        pod.end.addresses = given;
+        lab.ip("pod", "link set eth0 address 02:00:00:00:00:77");
+        lab.ip("pod", "addr add 10.77.0.9/24 dev eth0");
+
+        let attached = node.programs.attach_pod(&pod).unwrap();
+        assert_eq!(attached.address, node.pod.address);
+        let neighbours = framed(TUNNEL_ADDRESS, &datagram(ip(PEER), ip("10.77.0.9")));
+        node.reaches_kernel("a neighbour's", &node.in_tunnel(&neighbours));
+        node.reaches_pod("its own", &node.in_tunnel(&inner4()), &inner4());
+
+        // Without anybody's word, the interface's.
+        let attached = node.programs.attach_pod(&overlay_pod(lab)).unwrap();
+        assert_eq!(attached.address.to_string(), "02:00:00:00:00:77");
+        node.pod = attached;
+        node.reaches_pod("read", &node.in_tunnel(&neighbours), &neighbours);
     });
 }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, setns};
 use tsn_common::{Rule, RuleFields};
-use tsn_port::VethEnd;
+use tsn_port::{PodAddresses, VethEnd};
 use tsn_programs::VethPod;
 
 /// The port that [`Lab::pod`]'s rule selects.
@@ -122,6 +122,7 @@ impl Lab {
             end: VethEnd {
                 netns: self.path("pod"),
                 interface: "eth0".to_owned(),
+                addresses: PodAddresses::default(),
             },
             mode: tsn_port::PodMode::L2,
             rules: vec![

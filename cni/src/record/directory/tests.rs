@@ -13,6 +13,8 @@ fn record(network: &str, container_id: &str, interface: &str) -> Record {
         interface: interface.to_owned(),
         netns: "/var/run/netns/pod".into(),
         netns_inode: 4_026_532_999,
+        mac: Some("02:00:00:00:00:01".to_owned()),
+        ips: vec!["10.1.2.3".parse().unwrap(), "fd00::3".parse().unwrap()],
         pod: Some(KubernetesPod {
             namespace: "plant".to_owned(),
             name: "drive".to_owned(),

@@ -6,7 +6,7 @@ use tsn_common::{MAX_RULES, Rule, RuleFields};
 use tsn_core::{
     FlowMeterParameters, LateAction as CoreLateAction, LatePolicy, MIN_FRAME_BYTES, TrafficClass,
 };
-use tsn_port::{PodAttachment, PodEnd, VethEnd};
+use tsn_port::{PodAddresses, PodAttachment, PodEnd, VethEnd};
 
 use super::super::names::{check_interface, check_name};
 use super::super::{
@@ -232,6 +232,7 @@ fn end_in(place: &str, pod: &Pod, faults: &mut Faults) -> PodEnd {
         PodEnd::Veth(VethEnd {
             netns: PathBuf::new(), // of a pod that is refused
             interface: String::new(),
+            addresses: PodAddresses::default(),
         })
     })
 }
