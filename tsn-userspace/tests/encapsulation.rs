@@ -1,5 +1,6 @@
 //! The headers around an overlay pod's packet, beside what Linux made of the same frames, and by their own rules.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 
@@ -119,7 +120,7 @@ fn device(settings: &str) -> NextHop {
             flow_label: flow_label.map_or(0, |digits| u32::from_str_radix(digits, 16).unwrap()),
             vni: 4097,
             destination_port: 8472,
-            source_ports: 50_000..=50_001,
+            source_ports: 50_000..=50_000,
             has_checksum: !words.contains(&no_checksum),
             inner: INNER,
         }),
@@ -402,21 +403,33 @@ proptest! {
     }
 }
 
+/// The source ports that a thousand flows get.
+fn chosen_of(next_hop: &NextHop) -> BTreeSet<u16> {
+    let way = Encapsulation::new(next_hop).unwrap();
+    let flows = 0..1_000u16;
+    flows
+        .map(|port| {
+            let [high, low] = port.to_be_bytes();
+            let bytes = packet(false, 0, 64, 1, [high, low, 0, 1], &[]);
+            let mut frame = RoomyFrame::new(&bytes, HEADROOM_BYTES);
+            way.apply(&mut frame, UNMARKED, 1).unwrap();
+            u16::from_be_bytes([frame.bytes()[34], frame.bytes()[35]])
+        })
+        .collect()
+}
+
 #[test]
-fn flows_spread_over_the_source_ports() {
+fn flows_spread_over_all_of_the_source_ports() {
     let mut next_hop = device("dev un0 local 192.0.2.1");
-    if let Some(tunnel) = &mut next_hop.tunnel {
-        tunnel.source_ports = 32_768..=60_999;
-    }
-    let way = Encapsulation::new(&next_hop).unwrap();
-    let mut chosen = std::collections::BTreeSet::new();
-    for port in 0..1_000u16 {
-        let [high, low] = port.to_be_bytes();
-        let bytes = packet(false, 0, 64, 1, [high, low, 0, 1], &[]);
-        let mut frame = RoomyFrame::new(&bytes, HEADROOM_BYTES);
-        way.apply(&mut frame, UNMARKED, 1).unwrap();
-        chosen.insert(u16::from_be_bytes([frame.bytes()[34], frame.bytes()[35]]));
-    }
+    let mut chosen = |ports| {
+        if let Some(tunnel) = &mut next_hop.tunnel {
+            tunnel.source_ports = ports;
+        }
+        chosen_of(&next_hop)
+    };
     // 1000 of 28231 at random are 982 different ones.
-    assert!(chosen.len() > 950, "{}", chosen.len());
+    let different = chosen(32_768..=60_998).len();
+    assert!(different > 950, "{different}");
+    assert_eq!(chosen(50_000..=50_001), [50_000, 50_001].into());
+    assert_eq!(chosen(50_000..=50_000), [50_000].into());
 }

@@ -1,9 +1,10 @@
 //! Which destinations pods of the overlay mode reach by the fast path.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -11,6 +12,10 @@ use super::{Faults, printable};
 
 /// Where flanneld writes the networks of the pods.
 const FLANNEL_SUBNET_FILE: &str = "/run/flannel/subnet.env";
+
+/// Addresses of IPv4 written as those of IPv6 (RFC 4291, section 2.5.5.2). No packet has one on the wire, and tables of
+/// both families keep those of IPv4 there.
+const IPV4_MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
 
 /// What pods with `mode: overlay` need to know of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -64,7 +69,8 @@ impl OverlaySettings {
 pub struct PodNetwork(pub IpNet);
 
 impl PodNetwork {
-    fn fault(self) -> Option<String> {
+    /// Why it cannot be a network of pods.
+    pub(crate) fn fault(self) -> Option<String> {
         let Self(network) = self;
         let whole = network.trunc();
         if network != whole {
@@ -77,10 +83,21 @@ impl PodNetwork {
                 "`{network}` is every address; give the networks of the pods"
             ));
         }
+        if overlaps(network, IPV4_MAPPED) {
+            return Some(format!(
+                "`{network}` and {}, IPv4's addresses within IPv6, have addresses in common; give IPv4's as such",
+                IpNet::V6(IPV4_MAPPED)
+            ));
+        }
         let address = network.addr();
         (address.is_multicast() || address.is_loopback())
             .then(|| format!("`{network}` holds no addresses of pods; such as 10.244.0.0/16"))
     }
+}
+
+fn overlaps(network: IpNet, other: Ipv6Net) -> bool {
+    let other = IpNet::V6(other);
+    network.contains(&other) || other.contains(&network)
 }
 
 impl fmt::Display for PodNetwork {
@@ -163,6 +180,14 @@ mod tests {
             (
                 "pod-networks: [127.0.0.0/8]",
                 "`127.0.0.0/8` holds no addresses of pods",
+            ),
+            (
+                "pod-networks: ['::/8']",
+                "`::/8` and ::ffff:0.0.0.0/96, IPv4's",
+            ),
+            (
+                "pod-networks: ['::ffff:10.244.0.0/112']",
+                "have addresses in common",
             ),
             ("pod-networks: []", "there is none"),
             (

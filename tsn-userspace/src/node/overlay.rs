@@ -105,7 +105,11 @@ impl<B: Backend> Node<B> {
         if pod.mode != Mode::Overlay {
             return Ok(());
         }
-        self.follow_kernel(true).await;
+        // What has changed since is told, and then looked at for all pods at once.
+        let is_known = self.ways.is_in_force && self.ways.failure.is_none();
+        if !is_known || self.ways.follower.is_due() {
+            self.follow_kernel(true).await;
+        }
         match &self.ways.failure {
             Some(reason) => Err(NodeError::Overlay(reason.clone())),
             None => Ok(()),
@@ -126,7 +130,10 @@ impl<B: Backend> Node<B> {
     async fn follow_kernel(&mut self, is_wanted: bool) {
         let found = match is_wanted {
             true => self.ways.follower.look().await,
-            false => Ok(Found::default()),
+            false => {
+                self.ways.follower.forget();
+                Ok(Found::default())
+            }
         };
         let mut failure = None;
         let found = found.unwrap_or_else(|error| {
@@ -137,6 +144,7 @@ impl<B: Backend> Node<B> {
         self.ways.found = found;
         if let Err(error) = self.put_ways_in_force().await {
             failure.get_or_insert(error.to_string());
+            self.leave_all_to_kernel();
         }
         if let Some(reason) = &failure
             && self.ways.failure != failure
@@ -144,6 +152,15 @@ impl<B: Backend> Node<B> {
             tracing::warn!(reason, "overlay pods' frames keep the kernel's path");
         }
         self.ways.failure = failure;
+    }
+
+    /// Takes back what may be in force of ways that are older or not whole.
+    fn leave_all_to_kernel(&mut self) {
+        self.ways.is_in_force = false;
+        if let Err(error) = self.backend.set_overlay(&Overlay::default()) {
+            let error = with_sources(&error);
+            tracing::error!(error, "overlay pods' frames may take ways that are old");
+        }
     }
 
     /// The worker knows each next hop before a frame can come with its number, and as long as one can.

@@ -88,8 +88,8 @@ struct Tunnel {
     ds_field: Setting<u8>,
     dont_fragment: Setting<bool>,
     first_source_port: u16,
-    /// As many as the driver has to choose from, which never takes the last one.
-    source_ports: u16,
+    /// How many there are.
+    source_ports: u32,
     has_checksum: bool,
 }
 
@@ -252,10 +252,8 @@ fn put_tunnel(headers: &mut Vec<u8>, vxlan: &Vxlan) -> Option<Tunnel> {
         ds_field: vxlan.ds_field,
         dont_fragment: vxlan.dont_fragment,
         first_source_port: *vxlan.source_ports.start(),
-        source_ports: vxlan
-            .source_ports
-            .end()
-            .saturating_sub(*vxlan.source_ports.start()),
+        source_ports: (u32::from(*vxlan.source_ports.end()) + 1)
+            .saturating_sub(u32::from(*vxlan.source_ports.start())),
         has_checksum: vxlan.has_checksum,
     })
 }

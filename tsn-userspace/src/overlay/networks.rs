@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use crate::config::{OverlaySettings, printable};
+use crate::config::{OverlaySettings, PodNetwork, printable};
 
 /// Variables of flanneld's file that name networks; several are separated by commas.
 const VARIABLES: [&str; 2] = ["FLANNEL_NETWORK", "FLANNEL_IPV6_NETWORK"];
@@ -60,7 +60,7 @@ fn networks_in(text: &str) -> Result<Vec<IpNet>, String> {
         .flat_map(|(_, value)| value.split(','))
         .filter(|value| !value.is_empty())
         .map(|value| match value.parse::<IpNet>() {
-            Ok(network) if network.prefix_len() > 0 => Ok(network.trunc()),
+            Ok(network) if PodNetwork(network.trunc()).fault().is_none() => Ok(network.trunc()),
             _ => Err(format!(
                 "`{}`, which is no network of pods",
                 printable(value)
@@ -76,7 +76,6 @@ fn networks_in(text: &str) -> Result<Vec<IpNet>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::PodNetwork;
 
     fn from_file(text: &str) -> Result<Vec<String>, String> {
         let directory = tempfile::tempdir().unwrap();
@@ -109,6 +108,10 @@ mod tests {
             (
                 "FLANNEL_NETWORK=0.0.0.0/0\n",
                 "has `0.0.0.0/0`, which is no network",
+            ),
+            (
+                "FLANNEL_IPV6_NETWORK=::/8\n",
+                "has `::/8`, which is no network",
             ),
         ] {
             let error = from_file(text).unwrap_err();

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tsn_port::Tunnel;
 use tsn_tests::namespace::Namespace;
-use tsn_userspace::overlay::changes::watch_kernel;
+use tsn_userspace::overlay::changes::KernelChanges;
 use tsn_userspace::overlay::kernel::{KernelReader, KernelState, LinkKind};
 use tsn_userspace::overlay::next_hop::{LinkAddresses, Setting};
 use tsn_userspace::overlay::resolve::{Reason, Resolved, Way, resolve};
@@ -130,6 +130,11 @@ fn all_settings_of_a_tunnel_are_read() {
         .unwrap();
     node.batch(
         "ip",
+        "link add tunnel4 type vxlan id 80 dstport 4792\nlink set tunnel4 master cni0\n",
+    )
+    .unwrap();
+    node.batch(
+        "ip",
         "link add tunnel3 type vxlan id 79 gbp df inherit dstport 4791\n",
     )
     .unwrap();
@@ -160,6 +165,7 @@ fn all_settings_of_a_tunnel_are_read() {
     );
     assert_eq!(device("tunnel2").special_setting, Some("external"));
     assert_eq!(device("tunnel3").special_setting, Some("gbp"));
+    assert_eq!(device("tunnel4").special_setting, Some("master"));
     assert_eq!(device("tunnel3").dont_fragment, Setting::Inherit);
     assert_eq!(device("flannel.1").hop_limit, None);
 }
@@ -224,10 +230,10 @@ fn a_change_is_told_and_a_stale_neighbour_is_asked_after() {
         let resolved = resolve(&reader.read().await.unwrap(), "eth0", &pods);
         let mut stale = resolved.stale_neighbours.into_iter();
         let (device, address) = stale.next().unwrap();
-        let mut changes = watch_kernel().unwrap();
+        let mut changes = KernelChanges::watch().unwrap();
         reader.use_neighbour(device, address).await.unwrap();
-        let told = timeout(Duration::from_secs(10), changes.recv()).await;
-        assert_eq!(told, Ok(Some(())));
+        let told = timeout(Duration::from_secs(10), changes.changed()).await;
+        assert_eq!(told, Ok(()));
         let state = reader.read().await.unwrap();
         assert!(
             !state

@@ -14,11 +14,11 @@ use crate::bed::{inside, net, router};
 
 const PODS: &str = "10.244.2.0/24";
 
-/// What the backend was told, and whether it takes it.
+/// What the backend was told, and how many routes it takes.
 #[derive(Debug, Default)]
 struct Told {
     overlays: Vec<Overlay>,
-    refuses: bool,
+    most_routes: Option<usize>,
     attached: Vec<PodMode>,
 }
 
@@ -87,7 +87,10 @@ impl Backend for TestBackend {
 
     fn set_overlay(&mut self, overlay: &Overlay) -> Result<(), MapFull> {
         let mut told = self.0.lock().unwrap();
-        if told.refuses {
+        if told
+            .most_routes
+            .is_some_and(|most| overlay.routes.len() > most)
+        {
             return Err(MapFull);
         }
         told.overlays.push(overlay.clone());
@@ -183,6 +186,15 @@ fn the_backend_is_told_each_change_and_a_changed_next_hop_has_another_number() {
             "nothing has changed"
         );
 
+        let stale = "neigh replace 192.168.0.2 lladdr 02:00:00:00:00:22 dev eth0 nud stale\n";
+        kernel.batch("ip", stale).unwrap();
+        node.look_at_overlay().await;
+        assert_eq!(
+            told.lock().unwrap().overlays.len(),
+            told_so_far,
+            "a neighbour that is verified is the same"
+        );
+
         let moved = "neigh replace 192.168.0.2 lladdr 02:00:00:00:00:99 dev eth0 nud reachable\n";
         kernel.batch("ip", moved).unwrap();
         node.look_at_overlay().await;
@@ -238,13 +250,18 @@ fn what_the_backend_refuses_is_told_and_tried_again() {
     let kernel = router();
     inside(&kernel, async || {
         let (mut node, told) = start(configuration(&networks("10.244.0.0/16"), "overlay")).await;
-        told.lock().unwrap().refuses = true;
+        told.lock().unwrap().most_routes = Some(1);
         kernel
             .batch("ip", "route add blackhole 10.244.9.0/24\n")
             .unwrap();
         node.look_at_overlay().await;
         assert_eq!(node.overlay().waits_for.as_deref(), Some("the map is full"));
-        told.lock().unwrap().refuses = false;
+        assert_eq!(
+            told.lock().unwrap().overlays.last(),
+            Some(&Overlay::default()),
+            "the older ways are no longer in force"
+        );
+        told.lock().unwrap().most_routes = None;
         node.housekeeping().await.unwrap();
         assert_eq!(node.overlay().waits_for, None);
         let newest = told.lock().unwrap().overlays.pop().unwrap();

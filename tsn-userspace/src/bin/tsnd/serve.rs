@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::sys::mman::{MlockAllFlags, mlockall};
@@ -17,7 +17,7 @@ use tsn_userspace::control::{metrics_server, server};
 use tsn_userspace::device::watch_links;
 use tsn_userspace::log::{self, Limiter};
 use tsn_userspace::node::{Node, NodeOptions};
-use tsn_userspace::overlay::changes::watch_kernel;
+use tsn_userspace::overlay::changes::KernelChanges;
 use tsn_userspace::state::StateFile;
 
 use crate::Arguments;
@@ -50,7 +50,7 @@ pub async fn serve<B: Backend + 'static>(
         .with_context(|| format!("--state-dir {}", arguments.state_dir.display()))?;
     let kernel_tells_of_link = device.kind() == DeviceKind::Interface;
     let mut kernel_changes =
-        watch_kernel().context("cannot watch the kernel's routes over rtnetlink")?;
+        KernelChanges::watch().context("cannot watch the kernel's routes over rtnetlink")?;
     let mut links = watch_links().context("cannot watch the devices over rtnetlink")?;
     let options = NodeOptions {
         backend_name,
@@ -86,7 +86,12 @@ pub async fn serve<B: Backend + 'static>(
                     break Err(error);
                 }
             }
-            Some(()) = kernel_changes.recv() => node.lock().await.look_at_overlay().await,
+            () = kernel_changes.changed() => {
+                let mut node = node.lock().await;
+                let begun = Instant::now();
+                node.look_at_overlay().await;
+                kernel_changes.looked(begun.elapsed());
+            }
             _ = link_look.tick(), if !kernel_tells_of_link => {
                 if let Err(error) = node.lock().await.look_at_link() {
                     break Err(error);

@@ -40,7 +40,8 @@ pub fn address(message: &AddressMessage) -> Option<(IpAddr, u32)> {
     Some((own.or(only)?, message.header.index))
 }
 
-/// A route of the tables that are looked into; `None` for another, and for one whose device is dead.
+/// A route of the tables that are looked into; `None` for another, for one whose device is dead, and for what the kernel
+/// has learned for one destination alone.
 pub fn route(message: &RouteMessage) -> Option<KernelRoute> {
     let header = &message.header;
     let mut table = u32::from(header.table);
@@ -75,7 +76,10 @@ pub fn route(message: &RouteMessage) -> Option<KernelRoute> {
             _ => {}
         }
     }
-    if header.flags.contains(RouteFlags::Dead) {
+    if header
+        .flags
+        .intersects(RouteFlags::Dead | RouteFlags::Cloned)
+    {
         return None;
     }
     let table = match table {
@@ -86,6 +90,8 @@ pub fn route(message: &RouteMessage) -> Option<KernelRoute> {
     let action = match (header.kind, special, device) {
         _ if header.tos != 0 => RouteAction::Conditional("tos"),
         _ if header.source_prefix_length != 0 => RouteAction::Conditional("from"),
+        // Whether it counts, `ignore_routes_with_linkdown` of the device says.
+        _ if header.flags.contains(RouteFlags::Linkdown) => RouteAction::Conditional("linkdown"),
         (RouteType::Unicast, None, Some(device)) => RouteAction::Forward { device, gateway },
         (RouteType::Unicast, special, _) => RouteAction::Special(special.unwrap_or("nhid")),
         (kind, ..) => RouteAction::Special(type_name(kind)),
@@ -161,7 +167,12 @@ pub fn forwarding_entry(
     /// A group of next hops (`NDA_NH_ID`).
     const NEXT_HOP_ID: u16 = 13;
     let mut address = None;
+    // `bridge fdb` sets both bits.
+    const PERMANENT_OR_NOARP: u16 = libc::NUD_PERMANENT | libc::NUD_NOARP;
+    let is_fixed = u16::from(message.header.state) & PERMANENT_OR_NOARP != 0
+        || message.header.flags.contains(NeighbourFlags::ExtLearned);
     let mut entry = ForwardingEntry {
+        is_learned: !is_fixed,
         remote: None,
         port: None,
         vni: None,
@@ -236,4 +247,58 @@ fn remote(address: &NeighbourAddress) -> Option<IpAddr> {
 
 pub fn mac_address(bytes: &[u8]) -> Option<MacAddress> {
     bytes.try_into().map(MacAddress).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route_with(flags: RouteFlags) -> Option<RouteAction> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet;
+        message.header.table = RT_TABLE_MAIN as u8;
+        message.header.kind = RouteType::Unicast;
+        message.header.flags = flags;
+        message.attributes = vec![RouteAttribute::Oif(2)];
+        route(&message).map(|route| route.action)
+    }
+
+    #[test]
+    fn only_routes_that_are_certain_to_count_lead_on() {
+        let forward = RouteAction::Forward {
+            device: 2,
+            gateway: None,
+        };
+        assert_eq!(route_with(RouteFlags::empty()), Some(forward));
+        let linkdown = RouteAction::Conditional("linkdown");
+        assert_eq!(route_with(RouteFlags::Linkdown), Some(linkdown));
+        assert_eq!(route_with(RouteFlags::Linkdown | RouteFlags::Dead), None);
+        assert_eq!(route_with(RouteFlags::Cloned), None);
+    }
+
+    #[test]
+    fn an_entry_that_nobody_has_made_is_learned() {
+        let is_learned = |state, flags| {
+            let mut message = NeighbourMessage::default();
+            (message.header.state, message.header.flags) = (state, flags);
+            message.attributes = vec![
+                NeighbourAttribute::LinkLayerAddress(vec![2, 0, 0, 0, 0, 1]),
+                NeighbourAttribute::Destination(NeighbourAddress::Other(vec![192, 0, 2, 1])),
+            ];
+            forwarding_entry(&message).unwrap().1.is_learned
+        };
+        let none = NeighbourFlags::empty();
+        assert!(!is_learned(NeighbourState::Permanent, none));
+        assert!(!is_learned(NeighbourState::Noarp, none));
+        assert!(!is_learned(
+            NeighbourState::Other(libc::NUD_PERMANENT | libc::NUD_NOARP),
+            none
+        ));
+        assert!(!is_learned(
+            NeighbourState::Reachable,
+            NeighbourFlags::ExtLearned
+        ));
+        assert!(is_learned(NeighbourState::Reachable, none));
+        assert!(is_learned(NeighbourState::Stale, none));
+    }
 }

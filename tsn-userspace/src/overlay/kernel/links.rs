@@ -20,6 +20,7 @@ pub fn link(message: &LinkMessage) -> Option<(u32, Link)> {
     let (mut address, mut mtu_bytes, mut ipv6_mtu_bytes) = (None, 0, None);
     let mut ipv6_hop_limit = 64;
     let (mut lower, mut is_lower_elsewhere) = (None, false);
+    let mut has_master = false;
     let (mut kind, mut data) = (None, None);
     for attribute in &message.attributes {
         match attribute {
@@ -28,6 +29,7 @@ pub fn link(message: &LinkMessage) -> Option<(u32, Link)> {
             LinkAttribute::Mtu(bytes) => mtu_bytes = *bytes,
             LinkAttribute::Link(index) => lower = Some(*index),
             LinkAttribute::LinkNetNsId(_) => is_lower_elsewhere = true,
+            LinkAttribute::Controller(_) => has_master = true,
             LinkAttribute::LinkInfo(infos) => {
                 for info in infos {
                     match info {
@@ -57,7 +59,12 @@ pub fn link(message: &LinkMessage) -> Option<(u32, Link)> {
             vlan(attributes, lower.filter(|_| !is_lower_elsewhere))
         }
         (Some(InfoKind::Vxlan), Some(InfoData::Vxlan(attributes))) => {
-            LinkKind::Vxlan(Box::new(vxlan(attributes, is_lower_elsewhere)))
+            let mut device = vxlan(attributes, is_lower_elsewhere);
+            if has_master {
+                // What it receives is for a bridge, or for the routing table of a VRF.
+                device.special_setting = Some("master");
+            }
+            LinkKind::Vxlan(Box::new(device))
         }
         _ => LinkKind::Other,
     };

@@ -164,4 +164,7 @@ pub struct ForwardingEntry {
     pub vni: Option<u32>,
     /// Index of the device that outer packets must leave by.
     pub device: Option<u32>,
+    /// Whether the device has learned it from what it received. It ages unless it sees more, which by the fast path it
+    /// does not.
+    pub is_learned: bool,
 }

@@ -122,7 +122,8 @@ impl KernelReader {
     ///
     /// # Errors
     ///
-    /// When the neighbour is gone.
+    /// When the kernel refuses: it has no such device any more, or no room for another neighbour. One that is gone it
+    /// makes anew.
     pub async fn use_neighbour(
         &self,
         device: u32,

@@ -72,7 +72,10 @@ pub fn resolve(state: &KernelState, uplink: &str, pod_networks: &[IpNet]) -> Res
             ways.insert(own, Err(Reason::Local));
         }
     }
-    let links = state.links.values();
+    // What arrives in a tunnel is forwarded as well, to either family's pods.
+    let mut networks = pod_networks.iter();
+    let is_router = networks.all(|network| lookup.check_router(*network).is_ok());
+    let links = state.links.values().filter(|_| is_router);
     Resolved {
         destinations: ways.into_iter().collect(),
         tunnels: links.filter_map(|link| lookup.tunnel_end(link)).collect(),

@@ -59,6 +59,13 @@ pub enum Reason {
         /// The device.
         device: String,
     },
+    /// A VXLAN device has learned the remote end.
+    LearnedRemote {
+        /// The inner destination.
+        address: MacAddress,
+        /// The device.
+        device: String,
+    },
     /// The tunnel's packets cannot leave by the fast path.
     Underlay {
         /// The remote end.
@@ -110,6 +117,12 @@ impl fmt::Display for Reason {
                 write!(
                     f,
                     "not one remote end for {address} in `bridge fdb show dev {device}`, but a group"
+                )
+            }
+            Self::LearnedRemote { address, device } => {
+                write!(
+                    f,
+                    "the remote end for {address} in `bridge fdb show dev {device}` is learned and may age"
                 )
             }
             Self::Underlay { remote, reason } => write!(f, "to the remote end {remote}: {reason}"),

@@ -96,16 +96,33 @@ impl<'a> Lookup<'a> {
         })
     }
 
-    /// How packets of pods to this destination leave.
-    pub fn way_to(&mut self, destination: IpNet) -> Result<Way, Reason> {
+    /// Whether this node is a router for the family of a network, and by nothing but the destination.
+    pub fn check_router(&self, network: IpNet) -> Result<(), Reason> {
         let sysctls = &self.state.sysctls;
-        let (forwards, sysctl) = match destination {
+        let (forwards, sysctl) = match network {
             IpNet::V4(_) => (sysctls.forwards_ipv4, "net.ipv4.ip_forward"),
             IpNet::V6(_) => (sysctls.forwards_ipv6, "net.ipv6.conf.all.forwarding"),
         };
-        if !forwards {
-            return Err(Reason::ForwardingOff { sysctl });
+        match forwards {
+            true => self.check_rules(network),
+            false => Err(Reason::ForwardingOff { sysctl }),
         }
+    }
+
+    fn check_rules(&self, network: IpNet) -> Result<(), Reason> {
+        let has_rules = match network {
+            IpNet::V4(_) => self.state.has_ipv4_rules,
+            IpNet::V6(_) => self.state.has_ipv6_rules,
+        };
+        match has_rules {
+            true => Err(Reason::PolicyRules),
+            false => Ok(()),
+        }
+    }
+
+    /// How packets of pods to this destination leave.
+    pub fn way_to(&mut self, destination: IpNet) -> Result<Way, Reason> {
+        self.check_router(destination)?;
         let route = self.route_to(destination)?;
         let (device, link, gateway) = self.forwarding(route)?;
         if !matches!(link.kind, LinkKind::Vxlan(_)) {
@@ -140,13 +157,7 @@ impl<'a> Lookup<'a> {
 
     /// The route that decides, if the destination alone does.
     fn route_to(&self, destination: IpNet) -> Result<&'a KernelRoute, Reason> {
-        let has_rules = match destination {
-            IpNet::V4(_) => self.state.has_ipv4_rules,
-            IpNet::V6(_) => self.state.has_ipv6_rules,
-        };
-        if has_rules {
-            return Err(Reason::PolicyRules);
-        }
+        self.check_rules(destination)?;
         if self.local.longest_match(destination).is_some() {
             return Err(Reason::Local);
         }
@@ -309,6 +320,10 @@ impl<'a> Lookup<'a> {
         let of_address = entries.get(&(device, address));
         let found = of_address.or_else(|| entries.get(&(device, ALL_OTHERS)));
         match found.map(Vec::as_slice) {
+            Some([entry]) if entry.is_learned => Err(Reason::LearnedRemote {
+                address,
+                device: link.name.clone(),
+            }),
             Some([entry]) => Ok(*entry),
             Some([_, ..]) => Err(Reason::NoSingleRemote {
                 address,

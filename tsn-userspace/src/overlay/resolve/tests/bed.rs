@@ -155,6 +155,7 @@ pub fn entry<'a>(state: &'a mut KernelState, last: u8, remote: &str) -> &'a mut 
         port: None,
         vni: None,
         device: None,
+        is_learned: false,
     });
     entries.last_mut().unwrap()
 }

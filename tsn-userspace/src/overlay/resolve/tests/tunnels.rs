@@ -1,7 +1,7 @@
 use tsn_port::Tunnel;
 
 use super::bed::*;
-use super::{LinkAddresses, NextHop, reason, resolve_all, way};
+use super::{LinkAddresses, NextHop, reason, resolve, way};
 use crate::overlay::next_hop::{Setting, Vxlan};
 
 const REMOTE_PODS: &str = "10.244.2.0/24";
@@ -189,4 +189,32 @@ fn tunnels_that_end_here_are_those_that_are_up() {
     }
     state.links.get_mut(&VXLAN).unwrap().is_up = false;
     assert!(resolve_all(&state).tunnels.is_empty());
+}
+
+#[test]
+fn no_tunnel_ends_here_for_the_fast_path_where_the_kernel_would_not_forward() {
+    let mut no_router = flannel();
+    no_router.sysctls.forwards_ipv4 = false;
+    let mut by_rules = flannel();
+    by_rules.has_ipv6_rules = true;
+    for state in [no_router, by_rules] {
+        assert!(resolve_all(&state).tunnels.is_empty());
+    }
+    // Of a family without pods it does not matter.
+    let mut state = flannel();
+    state.sysctls.forwards_ipv6 = false;
+    let resolved = resolve(&state, "eth0", &[net("10.244.0.0/16")]);
+    assert_eq!(resolved.tunnels.len(), 1);
+}
+
+#[test]
+fn a_remote_end_that_was_learned_is_left_to_the_kernel() {
+    let mut state = flannel();
+    entry(&mut state, 0, "192.168.0.9");
+    let entries = state.forwarding_entries.get_mut(&(VXLAN, mac(0x32)));
+    entries.unwrap()[0].is_learned = true;
+    assert_eq!(
+        reason(&state, REMOTE_PODS),
+        "the remote end for 02:00:00:00:00:32 in `bridge fdb show dev flannel.1` is learned and may age"
+    );
 }
