@@ -93,6 +93,36 @@ impl Bed {
         }
     }
 
+    /// Sends a frame all the time while the overlay changes again and again, and gives how many arrived with a next hop.
+    fn arrived_during(&mut self, bytes: &[u8], overlays: &[Overlay]) -> u64 {
+        const ROUNDS: usize = 500;
+        let Self {
+            backend,
+            sender,
+            receiver,
+            ..
+        } = self;
+        let mut arrived = 0;
+        std::thread::scope(|scope| {
+            let changes = scope.spawn(move || {
+                for overlay in std::iter::repeat_n(overlays, ROUNDS).flatten() {
+                    backend.set_overlay(overlay).expect("routes");
+                }
+            });
+            while !changes.is_finished() {
+                if let Some(mut frame) = sender.allocate(bytes.len()) {
+                    frame.bytes_mut().copy_from_slice(bytes);
+                    drop(sender.transmit(frame));
+                }
+                sender.wake().expect("wake");
+                while let Some(frame) = receiver.receive() {
+                    arrived += u64::from(frame.next_hop().is_some());
+                }
+            }
+        });
+        arrived
+    }
+
     fn expect(&mut self, what: &str, bytes: &[u8], expected: Way) {
         assert_eq!(self.way(bytes), expected, "{what}: {bytes:02x?}");
     }
@@ -263,33 +293,39 @@ fn routes_are_replaced_as_a_whole_and_end_with_their_daemon() {
 }
 
 #[test]
+fn routes_that_cannot_be_set_leave_everything_to_the_kernel() {
+    let mut bed = Bed::new(PodMode::Overlay);
+    bed.backend.set_overlay(&routes()).expect("routes");
+    bed.expect("at first", &ipv4(REMOTE), Way::NextHop(7));
+    let too_many = Overlay {
+        routes: vec![routes().routes[0]; tsn_common::MAX_ROUTES as usize + 1],
+        ..Overlay::default()
+    };
+    assert!(bed.backend.set_overlay(&too_many).is_err());
+    bed.expect("after the failure", &ipv4(REMOTE), NO_ROUTE);
+}
+
+#[test]
+fn an_exception_is_in_force_whenever_the_wider_prefix_is() {
+    let mut bed = Bed::new(PodMode::Overlay);
+    let ways = overlay(&[("10.244.2.0/24", to(7)), ("10.244.2.3/32", Route::Kernel)]);
+    let arrived = bed.arrived_during(&ipv4(REMOTE), &[Overlay::default(), ways]);
+    assert_eq!(arrived, 0);
+    let nothing = ("fallback_no_route", 0);
+    assert!(
+        !bed.kernel_counters().contains(&nothing),
+        "nothing was sent meanwhile"
+    );
+}
+
+#[test]
 fn a_change_of_routes_leaves_no_gap() {
-    const CHANGES: usize = 1000;
     let mut bed = Bed::new(PodMode::Overlay);
     let narrow = overlay(&[("10.244.2.0/25", to(7)), ("10.244.2.128/25", to(7))]);
     let wide = overlay(&[("10.244.2.0/24", to(7))]);
     bed.backend.set_overlay(&wide).expect("routes");
     let bytes = ipv4(REMOTE);
-    let mut arrived = 0;
-    std::thread::scope(|scope| {
-        let backend = &mut bed.backend;
-        let changes = scope.spawn(move || {
-            for _ in 0..CHANGES / 2 {
-                backend.set_overlay(&narrow).expect("routes");
-                backend.set_overlay(&wide).expect("routes");
-            }
-        });
-        while !changes.is_finished() {
-            if let Some(mut frame) = bed.sender.allocate(bytes.len()) {
-                frame.bytes_mut().copy_from_slice(&bytes);
-                drop(bed.sender.transmit(frame));
-            }
-            bed.sender.wake().expect("wake");
-            while let Some(frame) = bed.receiver.receive() {
-                arrived += u64::from(frame.next_hop().is_some());
-            }
-        }
-    });
+    let arrived = bed.arrived_during(&bytes, &[narrow, wide]);
     assert!(arrived > 0, "nothing was sent meanwhile");
     let left = bed.kernel_counters();
     assert!(left.iter().all(|(_, count)| *count == 0), "{left:?}");

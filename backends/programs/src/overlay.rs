@@ -1,5 +1,6 @@
 //! The ways of overlay pods' frames, as the kernel programs look them up.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -21,9 +22,16 @@ impl Programs {
     ///
     /// # Errors
     ///
-    /// When there are more routes or tunnels than the maps hold, and nothing has changed then; or when the kernel refuses
-    /// to write a map.
+    /// When there are more routes or tunnels than the maps hold, or the kernel refuses to write a map. Every destination is
+    /// left to the kernel then.
     pub fn set_overlay(&mut self, overlay: &Overlay) -> Result<(), ProgramError> {
+        self.write_overlay(overlay).or_else(|error| {
+            self.forget_routes()?;
+            Err(error)
+        })
+    }
+
+    fn write_overlay(&mut self, overlay: &Overlay) -> Result<(), ProgramError> {
         within("routes", overlay.routes.len(), MAX_ROUTES)?;
         within("tunnels", overlay.tunnels.len(), MAX_TUNNELS)?;
         self.set_tunnels(&overlay.tunnels)
@@ -49,10 +57,12 @@ impl Programs {
             (key, tunnel.address.0)
         });
         let change = Change::between(map.iter(), wanted)?;
+        // What is to come may need the room of what is to go.
+        change.remove.iter().try_for_each(|key| map.remove(key))?;
         for (key, address) in change.write {
             map.insert(key, address, 0)?;
         }
-        change.remove.iter().try_for_each(|key| map.remove(key))
+        Ok(())
     }
 
     fn set_routes(&mut self, routes: &[(IpNet, Route)]) -> Result<(), MapError> {
@@ -63,8 +73,13 @@ impl Programs {
         let wanted = routes
             .iter()
             .map(|(destination, route)| (prefix(destination), entry(route)));
-        let change = Change::between(there, wanted)?;
-        // A destination whose longest prefix goes has the next longest by then.
+        let mut change = Change::between(there, wanted)?;
+        // A destination whose longest prefix goes has the next longest by then. What is an exception to a wider prefix
+        // comes before that one, and goes after it.
+        change
+            .write
+            .sort_unstable_by_key(|((bits, _), _)| Reverse(*bits));
+        change.remove.sort_unstable_by_key(|(bits, _)| *bits);
         for ((bits, address), entry) in change.write {
             map.insert(&Key::new(bits, address), entry, 0)?;
         }
