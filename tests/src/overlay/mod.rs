@@ -28,7 +28,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 pub use frame::{Tunnelled, unwrapped, without_what_may_differ};
-pub use node::Node;
+pub use node::{BRIDGE, Node, POD_MTU};
 
 use crate::{
     capture::Capture,

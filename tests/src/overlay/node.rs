@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// The bridge of each node.
-const BRIDGE: &str = "cni0";
+pub const BRIDGE: &str = "cni0";
 /// MTU of pods and bridge: that of the uplink less Flannel's encapsulation.
-const POD_MTU: u32 = 1_450;
+pub const POD_MTU: u32 = 1_450;
 /// Flannel's default VNI and Linux's default port.
 const VNI: u8 = 1;
 const VXLAN_PORT: u16 = 8472;
@@ -56,7 +56,7 @@ impl Node {
     }
 
     /// The prefix of its pods, such as `10.244.1.0/24`.
-    fn pod_subnet(&self, family: Family) -> String {
+    pub fn pod_subnet(&self, family: Family) -> String {
         let bits = if family == Family::V4 { 24 } else { 64 };
         format!("{}/{bits}", self.pod_address(family, 0))
     }
