@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 
 use bed::{HOST_END, Namespaces, POD, POD_END};
 use tsn_afxdp::{AfxdpBackend, AfxdpPort};
+use tsn_common::{Rule, RuleFields};
 use tsn_port::{Backend, Frame, NextHopId, Overlay, PodAttachment, PodMode, Port, Route};
 use tsn_programs::Device;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const MTU_BYTES: u16 = 1450;
+/// Of all datagrams, from and to.
+const PORT: u16 = 0x1e6c;
 const NO_ROUTE: Way = Way::Kernel("fallback_no_route");
 const OVERSIZE: Way = Way::Kernel("fallback_oversize");
 
@@ -32,12 +35,24 @@ struct Bed {
 impl Bed {
     /// With a pod of that mode.
     fn new(mode: PodMode) -> Self {
-        Self::open(Namespaces::new(), mode)
+        Self::open(Namespaces::new(), mode, Rule::default())
     }
 
-    fn open(namespaces: Namespaces, mode: PodMode) -> Self {
+    /// With an overlay pod of which only what [`ipv4`] makes is time-sensitive, not what its kernel says by itself.
+    fn of_datagrams() -> Self {
+        let rule = Rule {
+            fields: RuleFields::UDP_PORT,
+            udp_port_first: PORT,
+            udp_port_last: PORT,
+            ..Rule::default()
+        };
+        Self::open(Namespaces::new(), PodMode::Overlay, rule)
+    }
+
+    fn open(namespaces: Namespaces, mode: PodMode, rule: Rule) -> Self {
         let pod = PodAttachment {
             mode,
+            rules: vec![rule],
             ..namespaces.attachment()
         };
         for address in [SOURCE, SOURCE6] {
@@ -62,7 +77,7 @@ impl Bed {
     fn restarted(self) -> Self {
         let namespaces = self.namespaces;
         drop((self.backend, self.receiver, self.sender));
-        Self::open(namespaces, PodMode::Overlay)
+        Self::open(namespaces, PodMode::Overlay, Rule::default())
     }
 
     fn kernel_counters(&self) -> Vec<(&'static str, u64)> {
@@ -307,7 +322,7 @@ fn routes_that_cannot_be_set_leave_everything_to_the_kernel() {
 
 #[test]
 fn an_exception_is_in_force_whenever_the_wider_prefix_is() {
-    let mut bed = Bed::new(PodMode::Overlay);
+    let mut bed = Bed::of_datagrams();
     let ways = overlay(&[("10.244.2.0/24", to(7)), ("10.244.2.3/32", Route::Kernel)]);
     let arrived = bed.arrived_during(&ipv4(REMOTE), &[Overlay::default(), ways]);
     assert_eq!(arrived, 0);
@@ -320,7 +335,7 @@ fn an_exception_is_in_force_whenever_the_wider_prefix_is() {
 
 #[test]
 fn a_change_of_routes_leaves_no_gap() {
-    let mut bed = Bed::new(PodMode::Overlay);
+    let mut bed = Bed::of_datagrams();
     let narrow = overlay(&[("10.244.2.0/25", to(7)), ("10.244.2.128/25", to(7))]);
     let wide = overlay(&[("10.244.2.0/24", to(7))]);
     bed.backend.set_overlay(&wide).expect("routes");
