@@ -4,6 +4,7 @@ use std::{
     fs::{self, DirBuilder},
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::PathBuf,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -17,6 +18,9 @@ use crate::{
 
 /// Name of the network in the records.
 const NETWORK: &str = "tests";
+
+const BOUND: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// An interface of a pod that a plugin has been asked to add.
 #[derive(Debug)]
@@ -60,7 +64,7 @@ impl Recorded {
     ///
     /// # Errors
     ///
-    /// When the record cannot be written, or the daemon refuses it or has to wait for something.
+    /// When the record cannot be written, or the daemon refuses it or has not attached the pod in ten seconds.
     pub fn attach(&self) -> Result<Value> {
         DirBuilder::new()
             .recursive(true)
@@ -69,9 +73,15 @@ impl Recorded {
         let unfinished = self.file.with_extension("json.new");
         fs::write(&unfinished, self.record.to_string())?;
         fs::rename(&unfinished, &self.file)?;
-        let status = self.control.request("PUT", &self.path, "")?.json()?;
-        if status["attached"] != true {
-            bail!("not attached: {status}");
+        let mut status = self.control.request("PUT", &self.path, "")?.json()?;
+        let start = Instant::now();
+        // On a loaded machine the kernel may take long to let go of the last socket; the daemon tries again.
+        while status["attached"] != true {
+            if start.elapsed() > BOUND {
+                bail!("not attached in {BOUND:?}: {status}");
+            }
+            std::thread::sleep(PAUSE);
+            status = self.control.request("GET", &self.path, "")?.json()?;
         }
         Ok(status)
     }
