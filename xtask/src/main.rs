@@ -13,6 +13,9 @@ mod setup;
 mod step;
 mod test;
 mod unpack;
+mod vm_test;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -27,7 +30,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     /// Find or install what the build needs: kernel-program toolchain, bpf-linker, Debian packages.
-    Setup,
+    Setup(setup::Options),
     /// Build the kernel programs.
     Ebpf,
     /// Set up, and build the programs as they are shipped: tsnd, tsnctl, tsn-cni, tsn-perf.
@@ -42,13 +45,16 @@ enum Task {
     Bench(bench::Options),
     /// Count the instructions that a frame takes; fail if a step differs from the record by more than 5 %.
     Instructions(instructions::Options),
+    /// Tests in virtual machines: other kernels, other devices, virtual time. Needs root and QEMU (`setup --vm`).
+    VmTest(vm_test::Options),
     /// What continuous integration runs: formatting, clippy, rustdoc, fuzzing, tests.
     Ci,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().task {
-        Task::Setup => setup::run(),
+        Task::VmTest(options) => return vm_test::run(&options),
+        Task::Setup(options) => setup::run_all(&options),
         Task::Ebpf => ebpf::run(),
         Task::Build => build::run(),
         Task::Test(options) => test::run(&options),
@@ -57,5 +63,6 @@ fn main() -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(&options),
         Task::Instructions(options) => instructions::run(&options),
         Task::Ci => ci::run(),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

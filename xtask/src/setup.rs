@@ -6,8 +6,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
+use tsn_vm_tests::{packages::Lists, qemu::Qemu};
+
 use crate::{
     ebpf,
+    step::root,
     unpack::{CONTAINERS, OPEN_VSWITCH, PROMETHEUS},
 };
 
@@ -89,6 +92,14 @@ const FUZZING: Group = Group {
     packages: &["g++"],
 };
 
+/// Beside QEMU itself, which [`vm`] installs.
+const VIRTUAL_MACHINES: Group = Group {
+    reason: "tests in virtual machines: unpacking kernels, and clocks that follow each other",
+    packages: &["linuxptp", "util-linux", "xz-utils", "zstd"],
+};
+const QEMU: &str = "qemu-system-x86";
+const QEMU_RELEASES: [&str; 2] = ["bookworm", "bookworm-backports"];
+
 const LLVM_BIN: &str = "/usr/lib/llvm-22/bin";
 const BPF_LINKER_INSTALL: [&str; 7] = [
     "install",
@@ -99,6 +110,63 @@ const BPF_LINKER_INSTALL: [&str; 7] = [
     "--features",
     "llvm-22",
 ];
+
+/// Options of `cargo xtask setup`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Also what tests in virtual machines need: QEMU.
+    #[arg(long)]
+    vm: bool,
+}
+
+/// Does [`run`], and [`vm`] if asked for.
+///
+/// # Errors
+///
+/// Theirs.
+pub fn run_all(options: &Options) -> anyhow::Result<()> {
+    run()?;
+    if options.vm { vm() } else { Ok(()) }
+}
+
+/// Finds or installs what tests in virtual machines need. A QEMU that is missing or too old comes from Debian's backports, by
+/// lists of their own: the machine's stay as they are, and no other package of there is taken.
+///
+/// # Errors
+///
+/// When it cannot be installed.
+pub fn vm() -> anyhow::Result<()> {
+    provide(&[VIRTUAL_MACHINES])?;
+    let missing = match Qemu::find() {
+        Ok(qemu) => {
+            println!("present     virtual machines: {}", qemu.version);
+            return Ok(());
+        }
+        Err(missing) => missing,
+    };
+    println!("missing     virtual machines: {missing}");
+    ensure!(
+        is_root(),
+        "QEMU is missing, and only root may install it; run: sudo -E cargo xtask setup --vm"
+    );
+    let directory = root().join("target/vm/apt/qemu");
+    let lists = Lists::new(&directory, &QEMU_RELEASES)?;
+    lists.update()?;
+    println!("installing  {QEMU} from {}", QEMU_RELEASES[1]);
+    let done = lists
+        .apt("apt-get")
+        .args(["install", "--yes", "--no-install-recommends"])
+        .args(["--target-release", QEMU_RELEASES[1], QEMU])
+        .status()
+        .context("start apt-get")?;
+    ensure!(
+        done.success(),
+        "cannot install {QEMU}; see what apt-get says above"
+    );
+    let qemu = Qemu::find()?;
+    println!("present     virtual machines: {}", qemu.version);
+    Ok(())
+}
 
 /// Says for each item whether it is present, and installs what is missing where it can. Without DPDK, the work goes on.
 ///

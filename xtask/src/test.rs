@@ -54,8 +54,12 @@ pub fn run(options: &Options) -> Result<()> {
     let mut results = vec![step("tests of the crates", || {
         let mut command = cargo(&["test", "--no-fail-fast"]);
         command.args(dpdk::workspace());
-        run_command(command.args(["--exclude", "tsn-tests"]).args(filter))
+        command.args(["--exclude", "tsn-tests", "--exclude", "tsn-vm-tests"]);
+        run_command(command.args(filter))
     })];
+    results.push(step("the runner of virtual machines", || {
+        run_command(cargo(&["test", "--package", "tsn-vm-tests", "--lib"]).args(filter))
+    }));
     let (once, each): (Vec<_>, Vec<_>) = end_to_end_tests()?
         .into_iter()
         .partition(|name| OF_NO_BACKEND.contains(&name.as_str()));

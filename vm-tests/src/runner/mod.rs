@@ -1,0 +1,158 @@
+//! Runs tests on kernels, several at a time, and sums up what became of them.
+
+mod prepare;
+mod report;
+mod select;
+mod slots;
+mod unit;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+    time::Instant,
+};
+
+use anyhow::Result;
+
+pub use report::{Report, Row};
+pub use select::Selection;
+
+use crate::{
+    Kernel, Outcome, Program, Test, TimeMode,
+    accelerator::{Accelerator, Choice},
+    kernels::Unpacked,
+    programs::{Programs, build_init},
+    qemu::Qemu,
+};
+use slots::Slots;
+
+/// How to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many threads the guests may take together; a test that takes more runs alone.
+    pub jobs: usize,
+    /// Whether to look for newer packages of the kernels.
+    pub update: bool,
+}
+
+/// What all tests of a run have in common.
+struct Context {
+    qemu: Qemu,
+    accelerator: Accelerator,
+    init: Vec<u8>,
+    programs: Programs,
+    /// Those that could be provided, and why the others could not.
+    kernels: BTreeMap<Kernel, Result<Unpacked, String>>,
+}
+
+/// Runs tests, each on a kernel. Whatever becomes of one, the others run.
+///
+/// # Errors
+///
+/// When nothing can be run: what is to run in the guests cannot be built.
+pub fn run(qemu: Qemu, units: &[(Kernel, Test)], options: &Options) -> Result<Report> {
+    let start = Instant::now();
+    std::fs::create_dir_all(crate::places::runs())?;
+    let mut kernels = BTreeMap::new();
+    for (kernel, _) in units {
+        kernels.entry(*kernel).or_insert_with(|| {
+            let unpacked = Unpacked::provide(*kernel, options.update);
+            match &unpacked {
+                Ok(unpacked) => eprintln!("==> kernel {kernel}: {}", unpacked.about.release),
+                Err(error) => eprintln!("==> kernel {kernel}: {error:#}"),
+            }
+            unpacked.map_err(|error| format!("{error:#}"))
+        });
+    }
+    eprintln!("==> build what runs in the guests");
+    let mut context = Context {
+        qemu,
+        accelerator: Accelerator::Tcg,
+        init: build_init()?,
+        programs: Programs::build(&files(units))?,
+        kernels,
+    };
+    let choice = Choice::make(|| context.try_kvm())?;
+    eprintln!("==> {}; guests run by {choice}", context.qemu.version);
+    context.accelerator = choice.accelerator;
+
+    let slots = Slots::new(options.jobs);
+    let rows: Vec<Row> = thread::scope(|scope| {
+        // A thread takes its place before it is made, so that tests start in their order.
+        let threads: Vec<_> = units
+            .iter()
+            .map(|(kernel, test)| {
+                let taken = slots.take(weight(test));
+                let context = &context;
+                scope.spawn(move || {
+                    let row = context.run_test(*kernel, test);
+                    drop(taken);
+                    row
+                })
+            })
+            .collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined.map(|row| row.expect("it does not panic")).collect()
+    });
+    Ok(Report {
+        qemu: context.qemu.version.clone(),
+        accelerator: choice.to_string(),
+        kernels: context.releases(),
+        rows,
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+impl Context {
+    fn releases(&self) -> BTreeMap<Kernel, String> {
+        let kernels = self.kernels.iter();
+        kernels
+            .filter_map(|(kernel, unpacked)| {
+                let unpacked = unpacked.as_ref().ok()?;
+                Some((*kernel, unpacked.about.release.clone()))
+            })
+            .collect()
+    }
+}
+
+/// All files of tests that they need.
+fn files(units: &[(Kernel, Test)]) -> BTreeSet<crate::TestFile> {
+    let mut files = BTreeSet::new();
+    for (_, test) in units {
+        let in_guests = test.guests.iter().flat_map(|guest| &guest.programs);
+        let in_guests = in_guests.filter_map(|program| match program {
+            Program::Tests(file) => Some(file),
+            Program::Shell(_) => None,
+        });
+        for file in in_guests.chain(&test.host) {
+            files.insert(crate::TestFile {
+                arguments: Vec::new(),
+                ..file.clone()
+            });
+        }
+    }
+    files
+}
+
+/// How many threads its guests keep busy.
+fn weight(test: &Test) -> usize {
+    let threads = |guest: &crate::Guest| match test.time {
+        TimeMode::Wall => guest.cpus as usize,
+        TimeMode::Virtual => 1,
+    };
+    test.guests.iter().map(threads).sum()
+}
+
+/// Tells what became of a test, in one line.
+fn announce(row: &Row) {
+    let verdict = if row.as_expected { "ok" } else { "FAILED" };
+    let expected = match row.outcome {
+        Outcome::Passed => "",
+        _ if row.as_expected && !row.outcome.is_good() => " (as expected)",
+        _ => "",
+    };
+    eprintln!(
+        "==> {}/{}: {verdict}, {:.0} s: {}{expected}",
+        row.kernel, row.test, row.seconds, row.outcome
+    );
+}

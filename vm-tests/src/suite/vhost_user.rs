@@ -1,0 +1,8 @@
+//! Virtual machines as pods.
+
+use crate::Test;
+
+/// The tests of this area.
+pub fn tests() -> Vec<Test> {
+    Vec::new()
+}
