@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
+use crate::build;
 use crate::step::cargo;
 
 /// A benchmark program that prints [`Figures`] and takes `--batches`.
@@ -39,14 +40,15 @@ struct Target {
 }
 
 impl BenchProgram {
-    /// Builds benchmark `bench` of `package`.
+    /// Builds benchmark `bench`.
     ///
     /// # Errors
     ///
     /// When it does not build.
-    pub fn build(package: &str, bench: &str) -> Result<Self> {
-        let arguments = ["bench", "--no-run", "--package", package, "--bench", bench];
+    pub fn build(bench: &str) -> Result<Self> {
+        let arguments = ["bench", "--no-run", "--bench", bench];
         let output = cargo(&arguments)
+            .args(build::selection())
             .args(["--quiet", "--message-format", "json-render-diagnostics"])
             .stderr(Stdio::inherit())
             .output()

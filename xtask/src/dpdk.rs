@@ -24,10 +24,23 @@ pub fn features() -> &'static [&'static str] {
 
 /// For cargo: all packages that can be built here for this machine, with the features of the daemon.
 pub fn workspace() -> Vec<&'static str> {
-    let mut arguments = vec!["--workspace", "--exclude", "tsn-ebpf"];
-    arguments.extend(features());
-    if !is_installed() {
-        arguments.extend(["--exclude", "tsn-dpdk", "--exclude", "dpdk-sys"]);
+    if is_installed() {
+        [
+            ["--workspace", "--exclude", "tsn-ebpf"].as_slice(),
+            features(),
+        ]
+        .concat()
+    } else {
+        workspace_without()
+    }
+}
+
+/// The same as where DPDK is not installed. With all packages, so that what they depend on is built as for [`workspace`],
+/// and once.
+pub fn workspace_without() -> Vec<&'static str> {
+    let mut arguments = vec!["--workspace"];
+    for package in ["tsn-ebpf", "tsn-dpdk", "dpdk-sys"] {
+        arguments.extend(["--exclude", package]);
     }
     arguments
 }

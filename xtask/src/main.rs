@@ -12,6 +12,7 @@ mod instructions;
 mod setup;
 mod step;
 mod test;
+mod test_programs;
 mod unpack;
 mod vm_test;
 

@@ -58,7 +58,9 @@ pub fn run(command: &mut Command) -> Result<()> {
 
 /// The repository's root.
 pub fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
 }
 
 /// Ends a task that needs root where there is none.

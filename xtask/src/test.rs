@@ -1,15 +1,19 @@
 //! All tests: what needs no root first, then end to end.
 
-use std::fs;
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use tsn_tests::backend::{Backend, VARIABLE};
 
 use crate::{
     build,
     dpdk::{self, Backends},
-    step::{cargo, need_root, root, run as run_command, step},
+    step::{cargo, need_root, run as run_command, step},
+    test_programs::TestProgram,
 };
+
+/// The folder of the end-to-end tests.
+const END_TO_END: &str = "tests";
 
 /// Of the end-to-end tests, those to which it is the same by what backend frames leave. They run once.
 const OF_NO_BACKEND: [&str; 12] = [
@@ -29,6 +33,9 @@ const OF_NO_BACKEND: [&str; 12] = [
 
 /// Those of what only the DPDK backend has.
 const OF_DPDK: [&str; 4] = ["dpdk_bed", "dpdk_start", "ovs_dpdk", "vhost_user"];
+
+/// The tests of the test bed itself.
+const OWN_TESTS: &str = "tsn_tests";
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -51,39 +58,56 @@ pub fn run(options: &Options) -> Result<()> {
     build::run()?;
     let backends = options.backend.built()?;
     let filter = options.filter.as_deref();
-    let mut results = vec![step("tests of the crates", || {
-        let mut command = cargo(&["test", "--no-fail-fast"]);
-        command.args(dpdk::workspace());
-        command.args(["--exclude", "tsn-tests", "--exclude", "tsn-vm-tests"]);
-        run_command(command.args(filter))
-    })];
-    results.push(step("the runner of virtual machines", || {
-        run_command(cargo(&["test", "--package", "tsn-vm-tests", "--lib"]).args(filter))
-    }));
-    let (once, each): (Vec<_>, Vec<_>) = end_to_end_tests()?
+    let programs = step("test programs", TestProgram::build)?;
+    let (end_to_end, of_crates): (Vec<_>, Vec<_>) = programs
         .into_iter()
-        .partition(|name| OF_NO_BACKEND.contains(&name.as_str()));
-    let (of_dpdk, each): (Vec<_>, Vec<_>) = each
-        .into_iter()
-        .partition(|name| OF_DPDK.contains(&name.as_str()));
-    results.push(step("examples of the test bed", || {
-        run_command(cargo(&["test", "--package", "tsn-tests", "--doc"]).args(filter))
-    }));
+        .filter(|program| !program.is_for_a_guest())
+        .partition(|program| program.folder == Path::new(END_TO_END));
+    let mut results = vec![
+        step("tests of the crates", || {
+            run_all(of_crates.iter().map(|program| program.run(filter, &[])))
+        }),
+        step("examples", || {
+            let mut command = cargo(&["test", "--doc", "--no-fail-fast"]);
+            run_command(command.args(dpdk::workspace()).args(filter))
+        }),
+    ];
+    let mut of_no_backend = Vec::new();
+    let mut of_dpdk = Vec::new();
+    let mut of_each = Vec::new();
+    for program in end_to_end {
+        match program.name.as_str() {
+            OWN_TESTS => of_no_backend.push(program),
+            name if OF_NO_BACKEND.contains(&name) => of_no_backend.push(program),
+            name if OF_DPDK.contains(&name) => of_dpdk.push(program),
+            _ => of_each.push(program),
+        }
+    }
     results.push(step("end-to-end tests of no backend", || {
-        end_to_end(&["--lib"], &once, Backend::Afxdp, filter)
+        run_end_to_end(&of_no_backend, Backend::Afxdp, filter)
     }));
     for backend in backends {
-        let mut tests = each.clone();
-        if backend == Backend::Dpdk {
-            tests.extend_from_slice(&of_dpdk);
-        }
-        let name = format!("end-to-end tests over {backend}");
-        results.push(step(&name, || end_to_end(&[], &tests, backend, filter)));
+        results.push(step(&format!("end-to-end tests over {backend}"), || {
+            let more: &[_] = match backend {
+                Backend::Afxdp => &[],
+                Backend::Dpdk => &of_dpdk,
+            };
+            run_all([&of_each[..], more].map(|tests| run_end_to_end(tests, backend, filter)))
+        }));
     }
-    all_passed(results)
+    run_all(results)
 }
 
-fn all_passed(results: Vec<Result<()>>) -> Result<()> {
+/// One after the other, each alone: they measure.
+fn run_end_to_end(programs: &[TestProgram], backend: Backend, filter: Option<&str>) -> Result<()> {
+    run_all(programs.iter().map(|program| {
+        let arguments = filter.into_iter().chain(["--test-threads", "1"]);
+        program.run(arguments, &[(VARIABLE, backend.name())])
+    }))
+}
+
+/// Lets all come to their end; a failure hides no other.
+fn run_all(results: impl IntoIterator<Item = Result<()>>) -> Result<()> {
     let failures: Vec<_> = results
         .into_iter()
         .filter_map(|result| result.err().map(|error| format!("{error:#}")))
@@ -94,35 +118,6 @@ fn all_passed(results: Vec<Result<()>>) -> Result<()> {
     Ok(())
 }
 
-/// Their names: each is a file.
-fn end_to_end_tests() -> Result<Vec<String>> {
-    let directory = root().join("tests/tests");
-    let files = fs::read_dir(&directory).with_context(|| directory.display().to_string())?;
-    let mut names = Vec::new();
-    for file in files {
-        let file = file?.file_name();
-        let name = file.to_str().and_then(|name| name.strip_suffix(".rs"));
-        names.extend(name.map(str::to_owned));
-    }
-    names.sort();
-    Ok(names)
-}
-
-fn end_to_end(
-    targets: &[&str],
-    tests: &[String],
-    backend: Backend,
-    filter: Option<&str>,
-) -> Result<()> {
-    let mut command = cargo(&["test", "--package", "tsn-tests", "--no-fail-fast"]);
-    command.env(VARIABLE, backend.name()).args(targets);
-    for name in tests {
-        command.args(["--test", name]);
-    }
-    command.args(filter).args(["--", "--test-threads", "1"]);
-    run_command(&mut command)
-}
-
 #[cfg(test)]
 mod tests {
     use anyhow::anyhow;
@@ -131,24 +126,21 @@ mod tests {
 
     #[test]
     fn a_failure_hides_no_other() {
-        assert!(all_passed(vec![Ok(()), Ok(())]).is_ok());
+        assert!(run_all(vec![Ok(()), Ok(())]).is_ok());
         let results = vec![
             Err(anyhow!("over afxdp")),
             Ok(()),
             Err(anyhow!("over dpdk")),
         ];
-        let error = all_passed(results).unwrap_err().to_string();
+        let error = run_all(results).unwrap_err().to_string();
         assert_eq!(error, "over afxdp\nover dpdk");
     }
 
     #[test]
     fn what_does_not_run_over_each_backend_is_there() {
-        let all = end_to_end_tests().unwrap();
-        let missing = OF_NO_BACKEND
-            .iter()
-            .chain(&OF_DPDK)
-            .find(|name| !all.iter().any(|test| test == *name));
-        assert_eq!(missing, None);
-        assert!(all.len() > OF_NO_BACKEND.len() + OF_DPDK.len());
+        let tests = crate::step::root().join(END_TO_END).join("tests");
+        for name in OF_NO_BACKEND.iter().chain(&OF_DPDK) {
+            assert!(tests.join(name).with_extension("rs").is_file(), "{name}");
+        }
     }
 }

@@ -22,11 +22,9 @@ const ENTRIES: [&str; 4] = ["1", "8", "64", "1024"];
 ///
 /// When a program cannot be built, run or counted.
 pub fn run() -> Result<Vec<Table>> {
-    let steps = step("build benchmark steps", || {
-        BenchProgram::build("tsn-userspace", "steps")
-    })?;
+    let steps = step("build benchmark steps", || BenchProgram::build("steps"))?;
     let scheduler = step("build benchmark scheduler", || {
-        BenchProgram::build("tsn-core", "scheduler")
+        BenchProgram::build("scheduler")
     })?;
     let instructions = step("count instructions", instructions::count)?;
     let by_pods = step("measure steps", || {

@@ -11,7 +11,7 @@ use super::{
     session::Session,
     table::Table,
 };
-use crate::{demo::plan::WORKER_PRIORITY, dpdk, step::cargo};
+use crate::{build, demo::plan::WORKER_PRIORITY, step::cargo};
 
 /// What `tsn-userspace/benches/worker` found of a subject.
 #[derive(Deserialize)]
@@ -52,15 +52,8 @@ impl Found {
 ///
 /// When it cannot be built, fails, or finds nothing.
 pub fn measure(backend: Backend, session: &Session) -> Result<Vec<Found>> {
-    let mut bench = cargo(&[
-        "bench",
-        "--quiet",
-        "--package",
-        "tsn-userspace",
-        "--bench",
-        "worker",
-    ]);
-    bench.args(dpdk::features()).arg("--");
+    let mut bench = cargo(&["bench", "--quiet", "--bench", "worker"]);
+    bench.args(build::selection()).arg("--");
     if backend == Backend::Dpdk {
         bench.arg("--dpdk");
     }

@@ -64,13 +64,13 @@ pub fn run(options: &Options) -> Result<()> {
 /// When a benchmark cannot be built or counted.
 pub fn count() -> Result<BTreeMap<String, f64>> {
     let mut counted = BTreeMap::new();
-    let steps = BenchProgram::build("tsn-userspace", "steps")?;
+    let steps = BenchProgram::build("steps")?;
     for name in STEPS {
         let arguments = ["--batches", BATCHES];
         let instructions = steps.instructions(&arguments, &format!("step_{name}"))?;
         counted.insert(name.to_owned(), instructions);
     }
-    let scheduler = BenchProgram::build("tsn-core", "scheduler")?;
+    let scheduler = BenchProgram::build("scheduler")?;
     for name in SCHEDULER_CASES {
         let arguments = ["--batches", BATCHES, "--case", name];
         let instructions = scheduler.instructions(&arguments, "measured_batch")?;
