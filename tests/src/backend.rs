@@ -7,6 +7,25 @@ use anyhow::{Result, bail};
 /// The environment variable that names it; `afxdp` without it.
 pub const VARIABLE: &str = "TSN_BACKEND";
 
+/// Of the end-to-end tests, those to which it is the same by what backend frames leave. They run once.
+pub const OF_NO_BACKEND: [&str; 12] = [
+    "alerts",
+    "bad_configuration",
+    "bad_requests",
+    "bed",
+    "capabilities",
+    "cni_daemon",
+    "cni_multus",
+    "convert",
+    "doctor",
+    "logs",
+    "overlay_bed",
+    "watch",
+];
+
+/// Those of what only the DPDK backend has.
+pub const OF_DPDK: [&str; 4] = ["dpdk_bed", "dpdk_start", "ovs_dpdk", "vhost_user"];
+
 /// A backend of `tsnd`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {

@@ -47,11 +47,11 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
-    /// QEMU ended without a word from the guest.
+    /// QEMU ended without a result of the guest.
     Lost {
         /// QEMU's exit status, if it has one.
         status: Option<i32>,
-        /// The last line of the guest's console.
+        /// The last that QEMU said, or else the guest.
         last_line: String,
     },
 }
@@ -85,7 +85,7 @@ impl fmt::Display for Outcome {
                 last_line,
             } => write!(
                 f,
-                "lost: QEMU ended with status {status} and no word from the guest; last line: {last_line}"
+                "lost: QEMU ended with status {status} and no result; last line: {last_line}"
             ),
             Self::Lost {
                 status: None,
@@ -138,9 +138,9 @@ impl Evidence<'_> {
             Some(reason) if end.is_none() && self.status == Some(1) => Outcome::Refused {
                 reason: format!("QEMU: {}", without_program(reason)),
             },
-            _ => Outcome::Lost {
+            said => Outcome::Lost {
                 status: self.status,
-                last_line,
+                last_line: said.map_or(last_line, |line| without_program(line).to_owned()),
             },
         }
     }

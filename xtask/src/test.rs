@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use tsn_tests::backend::{Backend, VARIABLE};
+use tsn_tests::backend::{Backend, OF_DPDK, OF_NO_BACKEND, VARIABLE};
 
 use crate::{
     build,
@@ -14,25 +14,6 @@ use crate::{
 
 /// The folder of the end-to-end tests.
 const END_TO_END: &str = "tests";
-
-/// Of the end-to-end tests, those to which it is the same by what backend frames leave. They run once.
-const OF_NO_BACKEND: [&str; 12] = [
-    "alerts",
-    "bad_configuration",
-    "bad_requests",
-    "bed",
-    "capabilities",
-    "cni_daemon",
-    "cni_multus",
-    "convert",
-    "doctor",
-    "logs",
-    "overlay_bed",
-    "watch",
-];
-
-/// Those of what only the DPDK backend has.
-const OF_DPDK: [&str; 4] = ["dpdk_bed", "dpdk_start", "ovs_dpdk", "vhost_user"];
 
 /// The tests of the test bed itself.
 const OWN_TESTS: &str = "tsn_tests";

@@ -1,17 +1,88 @@
-//! The files of `tests/tests`, unchanged.
+//! The files of `tests/tests`, unchanged: each over AF_XDP, and over DPDK where it is installed.
+//!
+//! In virtual time, once: nothing that they wait for is missed because the host is busy, and what they wait for without
+//! working takes no time at all.
 
-use crate::{Guest, Kernel, Test, TestFile};
+use std::{fs, process::Command};
+
+use tsn_tests::backend::{Backend, OF_DPDK, OF_NO_BACKEND, VARIABLE};
+
+use crate::{Guest, Kernel, Test, TestFile, places};
+
+/// What a quick run has of them, in one guest: the shortest test of each sort.
+const QUICK: [(&str, &str); 6] = [
+    ("launch", "python_with_tai_launch_times"),
+    ("launch", "unprivileged_python"),
+    ("conservation", ""),
+    ("schedule_change", ""),
+    ("faults", ""),
+    ("attachments", ""),
+];
 
 /// The tests of this area.
 pub fn tests() -> Vec<Test> {
-    vec![
-        Test::new(
-            "end-to-end-launch",
-            "frames leave the daemon at their launch times",
-            Guest::running(TestFile::end_to_end("launch")),
-        )
+    let mut tests = vec![quick()];
+    let files = files();
+    for file in files
+        .iter()
+        .filter(|file| !OF_DPDK.contains(&file.as_str()))
+    {
+        tests.push(of_file(file, Backend::Afxdp));
+    }
+    if dpdk_is_installed() {
+        for file in files
+            .iter()
+            .filter(|file| !OF_NO_BACKEND.contains(&file.as_str()))
+        {
+            tests.push(of_file(file, Backend::Dpdk));
+        }
+    }
+    tests
+}
+
+fn quick() -> Test {
+    let programs = QUICK.map(|(file, test)| TestFile::end_to_end(file).only(test));
+    let [first, others @ ..] = programs;
+    let guest = others.into_iter().fold(Guest::running(first), Guest::then);
+    Test::new(
+        "quick-end-to-end",
+        "launch times, conservation of frames, change of schedule, faults, pods that come and go",
+        guest,
+    )
+    .on(&Kernel::ALL)
+    .quick_on(&Kernel::QUICK)
+    .in_virtual_time()
+    .once()
+    .limit_seconds(600)
+}
+
+fn of_file(file: &str, backend: Backend) -> Test {
+    let name = format!("end-to-end-{backend}-{}", file.replace('_', "-"));
+    let shows = format!("tests/tests/{file}.rs over {backend}");
+    let guest = Guest::running(TestFile::end_to_end(file));
+    Test::new(&name, &shows, guest.environment(VARIABLE, backend.name()))
         .on(&Kernel::ALL)
-        .quick_on(&Kernel::QUICK)
-        .limit_seconds(400),
-    ]
+        .in_virtual_time()
+        .once()
+        .limit_seconds(1200)
+}
+
+/// Their names, in order: none is left out because nobody thought of it.
+fn files() -> Vec<String> {
+    let directory = places::repository().join("tests/tests");
+    let entries = fs::read_dir(&directory).expect("the repository has its end-to-end tests");
+    let names = entries.filter_map(|entry| {
+        let name = entry.ok()?.file_name();
+        name.to_str()?.strip_suffix(".rs").map(String::from)
+    });
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+fn dpdk_is_installed() -> bool {
+    let found = Command::new("pkg-config")
+        .args(["--exists", "libdpdk"])
+        .status();
+    found.is_ok_and(|status| status.success())
 }
