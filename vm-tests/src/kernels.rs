@@ -72,7 +72,7 @@ fn fetch(kernel: Kernel, directory: &Path) -> Result<()> {
     eprintln!("==> kernel {kernel}: lists of {release}");
     lists.update()?;
     let (names, package_version) = lists.of_kernel(kernel.metapackage())?;
-    let new = directory.with_extension("new");
+    let new = places::kept().join("kernels").join(format!("{kernel}.new"));
     remove(&new)?;
     let archives = new.join("packages");
     fs::create_dir_all(&archives).with_context(|| format!("make {}", archives.display()))?;

@@ -26,12 +26,13 @@ pub struct Built {
 pub struct Programs(BTreeMap<(String, String), Built>);
 
 impl Programs {
-    /// Builds these files.
+    /// Builds these files, by a command that names these packages: all those that the other tests are built with, else cargo
+    /// builds what they depend on once more.
     ///
     /// # Errors
     ///
     /// When cargo cannot.
-    pub fn build(files: &BTreeSet<TestFile>) -> Result<Self> {
+    pub fn build(files: &BTreeSet<TestFile>, packages: &[&str]) -> Result<Self> {
         if files.is_empty() {
             return Ok(Self::default());
         }
@@ -42,9 +43,8 @@ impl Programs {
             "--message-format",
             "json-render-diagnostics",
         ]);
-        let packages: BTreeSet<_> = files.iter().map(|file| file.package).collect();
         let names: BTreeSet<_> = files.iter().map(|file| file.file.as_str()).collect();
-        command.args(packages.iter().flat_map(|package| ["--package", package]));
+        command.args(packages);
         command.args(names.iter().flat_map(|name| ["--test", name]));
         let output = command
             .stderr(Stdio::inherit())

@@ -10,7 +10,7 @@ use tsn_vm_tests::{
     suite,
 };
 
-use crate::{build, step::need_root};
+use crate::{build, dpdk, step::need_root};
 
 /// Nothing was run, since something is missing or was asked for wrongly; as clap ends then.
 const UNUSABLE: u8 = 2;
@@ -83,6 +83,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let options_of_run = runner::Options {
         jobs: options.jobs.map_or(cores, NonZero::get),
         update: options.update,
+        packages: dpdk::workspace(),
     };
     let report = runner::run(qemu, &units, &options_of_run)?;
     match options.output {

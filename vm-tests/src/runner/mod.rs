@@ -33,6 +33,8 @@ pub struct Options {
     pub jobs: usize,
     /// Whether to look for newer packages of the kernels.
     pub update: bool,
+    /// For cargo: the packages that the tests are built with.
+    pub packages: Vec<&'static str>,
 }
 
 /// What all tests of a run have in common.
@@ -69,7 +71,7 @@ pub fn run(qemu: Qemu, units: &[(Kernel, Test)], options: &Options) -> Result<Re
         qemu,
         accelerator: Accelerator::Tcg,
         init: build_init()?,
-        programs: Programs::build(&files(units))?,
+        programs: Programs::build(&files(units), &options.packages)?,
         kernels,
     };
     let choice = Choice::make(|| context.try_kvm())?;

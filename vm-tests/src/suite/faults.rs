@@ -4,7 +4,7 @@ use crate::{Expected, Guest, Kernel, Program, Test};
 
 /// The tests of this area.
 pub fn tests() -> Vec<Test> {
-    let shell = |command| Guest::running(Program::Shell(command));
+    let shell = |command| Guest::running(Program::Shell(command)).cpus(1);
     vec![
         Test::new(
             "fault-panic",
@@ -27,12 +27,12 @@ pub fn tests() -> Vec<Test> {
         Test::new(
             "fault-no-module",
             "a kernel that lacks a module that a test needs is told with the module's name",
-            shell("true").modules(&["igb"]),
+            shell("true").modules(&["ovpn"]), // new in 6.16
         )
-        .on(&[Kernel::V6_1Cloud, Kernel::V6_12Cloud, Kernel::NewestCloud])
-        .quick_on(&[Kernel::V6_1Cloud])
+        .on(&[Kernel::V6_1, Kernel::V6_12, Kernel::V6_12Rt])
+        .quick_on(&[Kernel::V6_1])
         .limit_seconds(120)
-        .expecting(Expected::Refused("no module igb")),
+        .expecting(Expected::Refused("no module ovpn")),
         Test::new(
             "fault-no-device",
             "a device that QEMU has not is told in QEMU's words",
