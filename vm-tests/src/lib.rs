@@ -20,6 +20,7 @@ pub mod packages;
 mod places;
 mod programs;
 pub mod qemu;
+pub mod report;
 pub mod runner;
 mod spec;
 pub mod suite;

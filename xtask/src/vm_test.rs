@@ -6,6 +6,7 @@ use anyhow::Result;
 use tsn_vm_tests::{
     Kernel, Test,
     qemu::Qemu,
+    report,
     runner::{self, Selection},
     suite,
 };
@@ -36,6 +37,9 @@ pub struct Options {
     /// Fetch the kernels anew, in the versions of today.
     #[arg(long)]
     update: bool,
+    /// Make the pages of docs/ that show figures of the guests, from what the runs left, this one included.
+    #[arg(long)]
+    write_docs: bool,
     /// The summary's form.
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -85,12 +89,17 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         update: options.update,
         packages: dpdk::workspace(),
     };
-    let report = runner::run(qemu, &units, &options_of_run)?;
+    let summary = runner::run(qemu, &units, &options_of_run)?;
     match options.output {
-        Output::Text => println!("{report}"),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Output::Text => println!("{summary}"),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&summary)?),
     }
-    Ok(if report.is_good() {
+    if options.write_docs {
+        for page in report::write_docs()? {
+            eprintln!("==> wrote {}", page.display());
+        }
+    }
+    Ok(if summary.is_good() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -9,14 +9,14 @@ use tsn_tests::backend::{Backend, OF_DPDK, OF_NO_BACKEND, VARIABLE};
 
 use crate::{Guest, Kernel, Test, TestFile, places};
 
-/// What a quick run has of them, in one guest: the shortest test of each sort.
+/// What a quick run has of them, in one guest: of each sort one that takes little time.
 const QUICK: [(&str, &str); 6] = [
     ("launch", "python_with_tai_launch_times"),
-    ("launch", "unprivileged_python"),
-    ("conservation", ""),
-    ("schedule_change", ""),
-    ("faults", ""),
-    ("attachments", ""),
+    ("conservation", "with_room_for_all"),
+    ("schedule_change", "a_change_under_light_traffic"),
+    ("faults", "sigkill"),
+    ("faults", "a_restart_under_traffic_adopts"),
+    ("attachments", "a_pod_that_comes_and_goes"),
 ];
 
 /// The tests of this area.
@@ -46,14 +46,14 @@ fn quick() -> Test {
     let guest = others.into_iter().fold(Guest::running(first), Guest::then);
     Test::new(
         "quick-end-to-end",
-        "launch times, conservation of frames, change of schedule, faults, pods that come and go",
+        "launch times, all frames accounted for, a change of schedule, a killed and a restarted daemon, pods that come and go",
         guest,
     )
     .on(&Kernel::ALL)
     .quick_on(&Kernel::QUICK)
     .in_virtual_time()
     .once()
-    .limit_seconds(600)
+    .limit_seconds(900)
 }
 
 fn of_file(file: &str, backend: Backend) -> Test {
