@@ -80,14 +80,18 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Err(error) => return Ok(unusable(&error.into())),
     };
     need_root("`cargo xtask vm-test`")?;
-    if std::env::var_os("TSN_BIN_DIR").is_none() {
+    let packages = if std::env::var_os("TSN_BIN_DIR").is_some() {
+        // Little is built here, and of the packages of the tests no more than needed.
+        vec!["--package", "tsn-tests", "--package", "tsn-vm-tests"]
+    } else {
         build::run()?;
-    }
+        dpdk::workspace()
+    };
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let options_of_run = runner::Options {
         jobs: options.jobs.map_or(cores, NonZero::get),
         update: options.update,
-        packages: dpdk::workspace(),
+        packages,
     };
     let summary = runner::run(qemu, &units, &options_of_run)?;
     match options.output {
