@@ -123,6 +123,10 @@ fn a_bad_configuration_file_is_refused_by_field_or_line() {
             &["worker.realtime-priority", "1 to 99"],
         ),
         (
+            with("uplinks:", "clock: { max-error: 500us }\nuplinks:"),
+            &["clock.max-error", "1ms to 16s"],
+        ),
+        (
             with("\"name\": \"pod1\"", "\"name\": \"../pod1\""),
             &["pods[0].name", "../pod1"],
         ),

@@ -102,16 +102,24 @@ impl ClockStatus {
 }
 
 /// Follows the clock's synchronisation.
+///
+/// The kernel itself calls a clock unsynchronised (STA_UNSYNC) only when its bound on the error, `maxerror`, has grown to
+/// 16 s. That bound grows by 500 µs a second, and whatever steers the clock sets it back each time that it has heard its
+/// source: ptp4l (with software time stamps) and phc2sys to 0. So a source that has fallen silent is known by the bound,
+/// within seconds; by the flag alone, after nine hours.
 #[derive(Debug)]
 pub struct ClockMonitor {
+    max_error: Duration,
     holdover: Duration,
     last_locked: Option<Instant>,
 }
 
 impl ClockMonitor {
-    /// A clock that was synchronised counts as good for `holdover` without its source.
-    pub fn new(holdover: Duration) -> Self {
+    /// A clock counts as synchronised while the kernel says so and bounds its error by at most `max_error`; one that was
+    /// counts as good for `holdover` without its source.
+    pub fn new(max_error: Duration, holdover: Duration) -> Self {
         Self {
+            max_error,
             holdover,
             last_locked: None,
         }
@@ -123,9 +131,10 @@ impl ClockMonitor {
         let mut timex: libc::timex = unsafe { std::mem::zeroed() };
         // SAFETY: `timex` is a valid, writable record for the length of the call.
         let status = unsafe { libc::adjtimex(&mut timex) };
-        let synchronised = status >= 0 && timex.status & libc::STA_UNSYNC == 0;
+        let unsynchronised = status < 0 || timex.status & libc::STA_UNSYNC != 0;
+        let is_followed = !unsynchronised && self.is_within_bound(timex.maxerror);
         ClockStatus {
-            state: self.advance(synchronised, Instant::now()),
+            state: self.advance(is_followed, Instant::now()),
             tai_utc_offset_s: timex.tai,
             max_error_us: timex.maxerror,
             estimated_error_us: timex.esterror,
@@ -135,6 +144,10 @@ impl ClockMonitor {
                 timex.offset
             },
         }
+    }
+
+    fn is_within_bound(&self, max_error_us: i64) -> bool {
+        Duration::from_micros(max_error_us.unsigned_abs()) <= self.max_error
     }
 
     fn advance(&mut self, synchronised: bool, now: Instant) -> SyncState {
@@ -156,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_lost_source_is_held_over_and_then_lost() {
-        let mut monitor = ClockMonitor::new(Duration::from_secs(10));
+        let mut monitor = ClockMonitor::new(Duration::from_millis(2), Duration::from_secs(10));
         let start = Instant::now();
         let after = |s| start + Duration::from_secs(s);
         assert_eq!(monitor.advance(false, start), SyncState::FreeRun);
@@ -164,6 +177,14 @@ mod tests {
         assert_eq!(monitor.advance(false, after(11)), SyncState::Holdover);
         assert_eq!(monitor.advance(false, after(12)), SyncState::Lost);
         assert_eq!(monitor.advance(true, after(13)), SyncState::Locked);
+    }
+
+    #[test]
+    fn a_bound_that_has_grown_tells_of_a_silent_source() {
+        let monitor = ClockMonitor::new(Duration::from_millis(2), Duration::ZERO);
+        for (max_error_us, is_within) in [(0, true), (2_000, true), (2_001, false)] {
+            assert_eq!(monitor.is_within_bound(max_error_us), is_within);
+        }
     }
 
     #[test]

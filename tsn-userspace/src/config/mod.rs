@@ -130,6 +130,9 @@ pub enum OnSyncLoss {
 pub struct ClockSettings {
     /// `hold` (default), `open` or `drop-critical`.
     pub on_sync_loss: OnSyncLoss,
+    /// The kernel's bound on the clock's error up to which the clock follows a source, 1 ms to 16 s (default 2 ms). The
+    /// kernel adds 500 µs to it in every second in which no source has set it back.
+    pub max_error: Interval,
     /// How long a clock that was synchronised counts as good without its source (default 10 s).
     pub holdover: Interval,
 }
@@ -138,7 +141,19 @@ impl Default for ClockSettings {
     fn default() -> Self {
         Self {
             on_sync_loss: OnSyncLoss::Hold,
+            max_error: Interval::from_us(2_000),
             holdover: Interval::from_us(10_000_000),
+        }
+    }
+}
+
+impl ClockSettings {
+    fn find_faults(&self, faults: &mut Faults) {
+        // Below, a source that sets the clock once a second would be lost and found all the time; from 16 s on the kernel
+        // calls the clock unsynchronised itself.
+        if !(1_000_000..=16_000_000_000).contains(&self.max_error.ns) {
+            let reason = format!("{} ns is outside 1ms to 16s", self.max_error.ns);
+            faults.add("clock.max-error", reason);
         }
     }
 }
@@ -162,6 +177,7 @@ impl Configuration {
 
     fn find_faults(&self, faults: &mut Faults) {
         self.worker.find_faults(faults);
+        self.clock.find_faults(faults);
         self.dpdk.find_faults(faults);
         self.overlay.find_faults(faults);
         let [uplink] = self.uplinks.as_slice() else {

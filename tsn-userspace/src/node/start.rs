@@ -114,7 +114,8 @@ impl<B: Backend> Node<B> {
         }
         let compiled_gates = compile_gates("gate-parameters", &gates, &compiled.names)?;
         warn_of_what_never_runs(&compiled_gates);
-        let mut clock_monitor = ClockMonitor::new(clock.holdover.as_duration());
+        let mut clock_monitor =
+            ClockMonitor::new(clock.max_error.as_duration(), clock.holdover.as_duration());
         let clock_status = clock_monitor.sample();
         let uplink_port =
             backend

@@ -39,7 +39,8 @@ impl<B: Backend> Node<B> {
         let now = self.clock.sample();
         self.clock_status = now;
         if before.state != now.state {
-            tracing::warn!(before = ?before.state, now = ?now.state, "clock");
+            let max_error_us = now.max_error_us;
+            tracing::warn!(before = ?before.state, now = ?now.state, max_error_us, "clock");
         }
         let action = |clock| {
             clock_action(

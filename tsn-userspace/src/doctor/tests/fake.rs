@@ -363,7 +363,7 @@ fn answers() -> Answers {
             backend: "afxdp".to_owned(),
             at_ns: 1,
             started_at_unix_ns: 1,
-            clock: ClockMonitor::new(Duration::ZERO).sample(),
+            clock: ClockMonitor::new(Duration::ZERO, Duration::ZERO).sample(),
             uplink: UplinkStatus::new("eth1", 1_000, &snapshot),
             gates: GatesStatus {
                 oper_gate_states: 0xff,
