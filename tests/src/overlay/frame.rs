@@ -5,6 +5,10 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::capture::CapturedFrame;
 
 const ETHERNET_BYTES: usize = 14;
+const ETHERTYPE_VLAN: u16 = 0x8100;
+/// Behind the addresses.
+const TAG_AT: usize = 12;
+const TAG_BYTES: usize = 4;
 const UDP_BYTES: usize = 8;
 const VXLAN_BYTES: usize = 8;
 const VXLAN_PORT: u16 = 8472;
@@ -55,6 +59,21 @@ impl Tunnelled {
             },
         })
     }
+}
+
+/// The control information of the frame's outer VLAN tag (802.1Q), if it has one, and the frame without it.
+pub fn untagged(frame: &CapturedFrame) -> (Option<u16>, CapturedFrame) {
+    let bytes = &frame.bytes;
+    let tag = match (word(bytes, TAG_AT), word(bytes, TAG_AT + 2)) {
+        (Some(ETHERTYPE_VLAN), Some(control)) => control,
+        _ => return (None, frame.clone()),
+    };
+    let without = CapturedFrame {
+        arrival_ns: frame.arrival_ns,
+        bytes: [&bytes[..TAG_AT], &bytes[TAG_AT + TAG_BYTES..]].concat(),
+        length: frame.length - TAG_BYTES,
+    };
+    (Some(tag), without)
 }
 
 /// The frame without a tunnel around it.
@@ -245,6 +264,15 @@ mod tests {
         assert_eq!(outer.inner.bytes, udp_frame(7, b"hello", 77));
         assert_eq!(outer.inner.length, outer.inner.bytes.len());
         assert_eq!(unwrapped(&outer.inner), outer.inner, "nothing to unwrap");
+    }
+
+    #[test]
+    fn a_tag_is_taken_out_and_told() {
+        let plain = captured(tunnelled(5));
+        let mut tagged = plain.bytes.clone();
+        tagged.splice(TAG_AT..TAG_AT, [0x81, 0, 0xe0, 7]);
+        assert_eq!(untagged(&captured(tagged)), (Some(0xe007), plain.clone()));
+        assert_eq!(untagged(&plain), (None, plain.clone()));
     }
 
     #[test]

@@ -13,8 +13,7 @@
 //! `··` is routed, by exactly the devices, addresses, routes, neighbours and forwarding entries that flanneld installs
 //! (its `backend/vxlan` and `backend/hostgw`) and that its CNI plugin has the bridge plugin make. Node 1 is `near`, node 2
 //! `far`; pods of node N are in `10.244.N.0/24` and `fd00:10:244:N::/64`. Neighbours of the underlay are not static: a wire
-//! also carries what resolves them. There is no kind with a VLAN below the tunnel: not every kernel that the tests run on
-//! has VLAN devices.
+//! also carries what resolves them. Not every kernel has the VLAN devices of [`Kind::VxlanOverVlan`].
 
 mod frame;
 mod node;
@@ -27,7 +26,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-pub use frame::{Tunnelled, unwrapped, without_what_may_differ};
+pub use frame::{Tunnelled, untagged, unwrapped, without_what_may_differ};
 pub use node::{BRIDGE, Node, POD_MTU};
 
 use crate::{
@@ -39,6 +38,11 @@ use crate::{
 
 /// All pods of a cluster, as flanneld's `Network` and `IPv6Network`.
 pub const POD_NETWORKS: [&str; 2] = ["10.244.0.0/16", "fd00:10:244::/48"];
+
+/// Identifier of the VLAN that some kinds have.
+pub const VLAN_ID: u16 = 7;
+
+const VLAN_DEVICE: &str = "uplink0.7";
 
 const LINK_BOUND: Duration = Duration::from_secs(10);
 
@@ -67,19 +71,33 @@ pub enum Kind {
     VxlanCrossed,
     /// As `Vxlan`, with a router between the nodes.
     VxlanThroughRouter,
+    /// As `Vxlan`, with the underlay's addresses on a VLAN of the uplink.
+    VxlanOverVlan,
     /// Flannel's `host-gw`: routes without a tunnel.
     HostGateway,
+    /// As `HostGateway`, with the underlay's addresses on a VLAN of the uplink.
+    HostGatewayOverVlan,
 }
 
 impl Kind {
     /// The family of the outer packet that carries such an inner one; `None` where there is no outer packet.
     pub const fn underlay(self, inner: Family) -> Option<Family> {
         match (self, inner) {
-            (Self::HostGateway, _) => None,
+            (Self::HostGateway | Self::HostGatewayOverVlan, _) => None,
             (Self::VxlanCrossed, Family::V4) => Some(Family::V6),
             (Self::VxlanCrossed, Family::V6) => Some(Family::V4),
             (_, inner) => Some(inner),
         }
+    }
+
+    /// Whether the underlay's addresses are on [`VLAN_ID`].
+    pub const fn has_vlan(self) -> bool {
+        matches!(self, Self::VxlanOverVlan | Self::HostGatewayOverVlan)
+    }
+
+    /// The device with the underlay's addresses.
+    const fn underlay_device(self) -> &'static str {
+        if self.has_vlan() { VLAN_DEVICE } else { UPLINK }
     }
 }
 
@@ -198,11 +216,11 @@ fn wire(one: (&Namespace, &str), other: (&Namespace, &str)) -> Result<()> {
             other.0.name()
         ),
     )?;
-    // Checksums are complete on the wire, as behind a real device.
+    // Checksums are complete and tags in their places on the wire, as behind a real device.
     for (namespace, device) in [one, other] {
         let output = namespace
             .command("ethtool")
-            .args(["--offload", device, "tx", "off"])
+            .args(["--offload", device, "tx", "off", "txvlan", "off"])
             .output()
             .context("run ethtool (package ethtool)")?;
         if !output.status.success() {

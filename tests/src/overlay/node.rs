@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context, Result};
 
-use super::{Family, Kind, router_host, underlay_address, underlay_prefix};
+use super::{Family, Kind, VLAN_ID, router_host, underlay_address, underlay_prefix};
 use crate::{
     namespace::{Namespace, run_batch},
     topology::{POD_INTERFACE, Pod, UPLINK},
@@ -72,8 +72,9 @@ impl Node {
     ///
     /// When iproute2 refuses.
     pub fn forget_underlay(&self) -> Result<()> {
+        let device = self.kind.underlay_device();
         self.namespace
-            .batch("ip", &format!("neigh flush dev {UPLINK}\n"))
+            .batch("ip", &format!("neigh flush dev {device}\n"))
     }
 
     /// Gives the uplink another Ethernet address, of which the underlay is told.
@@ -96,7 +97,10 @@ impl Node {
             let (remote, subnet) = (other.pod_address(inner, 0), other.pod_subnet(inner));
             let Some(underlay) = self.kind.underlay(inner) else {
                 let gateway = other.address(inner);
-                let route = format!("route replace {subnet} via {gateway} dev {UPLINK}\n");
+                let route = format!(
+                    "route replace {subnet} via {gateway} dev {}\n",
+                    self.kind.underlay_device()
+                );
                 self.namespace.batch("ip", &route)?;
                 continue;
             };
@@ -135,10 +139,16 @@ impl Node {
 
     /// Uplink, tunnels, bridge and pods.
     pub(super) fn connect(&mut self, pods: u8) -> Result<()> {
+        let device = self.kind.underlay_device();
         let mut lines = format!("link set {UPLINK} up\n");
+        if self.kind.has_vlan() {
+            lines += &format!(
+                "link add link {UPLINK} name {device} type vlan id {VLAN_ID}\nlink set {device} up\n"
+            );
+        }
         for family in Family::ALL {
             let address = underlay_prefix(self.address(family));
-            lines += &format!("addr add {address} dev {UPLINK}{}\n", no_dad(family));
+            lines += &format!("addr add {address} dev {device}{}\n", no_dad(family));
             if self.kind == Kind::VxlanThroughRouter {
                 let via = router_host(self.number, family);
                 lines += &format!("route add default via {via}\n");
@@ -164,6 +174,7 @@ impl Node {
     /// As flanneld makes them, each with an address for what the node itself sends.
     fn make_tunnels(&self) -> Result<()> {
         for underlay in self.tunnels() {
+            let lower = self.kind.underlay_device();
             let (device, mac, local) = (
                 tunnel_name(underlay),
                 self.tunnel_mac(underlay),
@@ -186,7 +197,7 @@ impl Node {
             self.namespace.batch(
                 "ip",
                 &format!(
-                    "link add {device} address {mac} mtu {mtu} type vxlan id {VNI} dev {UPLINK} local {local} \
+                    "link add {device} address {mac} mtu {mtu} type vxlan id {VNI} dev {lower} local {local} \
                      dstport {VXLAN_PORT} nolearning{checksum}\n\
                      addr add {own}/{bits} dev {device}{}\n\
                      link set {device} up\n",

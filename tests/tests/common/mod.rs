@@ -6,6 +6,7 @@ pub mod counters;
 pub mod launch;
 pub mod openmetrics;
 pub mod overlay;
+pub mod overlay_frames;
 pub mod packets;
 pub mod runs;
 pub mod shim;
