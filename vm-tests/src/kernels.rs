@@ -34,27 +34,50 @@ pub struct About {
     pub packages: Vec<String>,
 }
 
-impl Unpacked {
+/// Where kernels come from.
+#[derive(Debug, Default)]
+pub struct Source {
+    /// Releases whose lists are those of this moment.
+    updated: Vec<&'static str>,
+}
+
+impl Source {
     /// A kernel from the cache, or from Debian's archive: when it is not in the cache, or when `update` asks for it.
     ///
     /// # Errors
     ///
     /// When it cannot be fetched or is not what is expected of a kernel.
-    pub fn provide(kernel: Kernel, update: bool) -> Result<Self> {
+    pub fn provide(&mut self, kernel: Kernel, update: bool) -> Result<Unpacked> {
         let directory = places::kept().join("kernels").join(kernel.name());
         if update || !directory.join(MARKER).is_file() {
-            fetch(kernel, &directory).with_context(|| format!("fetch kernel {kernel}"))?;
+            self.lists(kernel)
+                .and_then(|lists| fetch(kernel, &lists, &directory))
+                .with_context(|| format!("fetch kernel {kernel}"))?;
         }
         let about = fs::read(directory.join(MARKER))?;
         let about: About = serde_json::from_slice(&about)
             .with_context(|| format!("read {MARKER}; remove {}", directory.display()))?;
-        Ok(Self {
+        Ok(Unpacked {
             image: directory.join("vmlinux"),
             modules: modules_directory(&directory.join("root"))?,
             about,
         })
     }
 
+    /// The lists of a release, as the archive has them now.
+    fn lists(&mut self, kernel: Kernel) -> Result<Lists> {
+        let release = kernel.release();
+        let lists = Lists::new(&places::kept().join("apt").join(release), &[release])?;
+        if !self.updated.contains(&release) {
+            eprintln!("==> kernel {kernel}: lists of {release}");
+            lists.update()?;
+            self.updated.push(release);
+        }
+        Ok(lists)
+    }
+}
+
+impl Unpacked {
     /// Its modules.
     ///
     /// # Errors
@@ -66,11 +89,7 @@ impl Unpacked {
 }
 
 /// Fetches into a directory beside the final one, which then takes its place.
-fn fetch(kernel: Kernel, directory: &Path) -> Result<()> {
-    let release = kernel.release();
-    let lists = Lists::new(&places::kept().join("apt").join(release), &[release])?;
-    eprintln!("==> kernel {kernel}: lists of {release}");
-    lists.update()?;
+fn fetch(kernel: Kernel, lists: &Lists, directory: &Path) -> Result<()> {
     let (names, package_version) = lists.of_kernel(kernel.metapackage())?;
     let new = places::kept().join("kernels").join(format!("{kernel}.new"));
     remove(&new)?;

@@ -20,7 +20,7 @@ pub use select::Selection;
 use crate::{
     Kernel, Outcome, Program, Test, TimeMode,
     accelerator::{Accelerator, Choice},
-    kernels::Unpacked,
+    kernels::{self, Unpacked},
     programs::{Programs, build_init},
     qemu::Qemu,
 };
@@ -55,10 +55,11 @@ struct Context {
 pub fn run(qemu: Qemu, units: &[(Kernel, Test)], options: &Options) -> Result<Report> {
     let start = Instant::now();
     std::fs::create_dir_all(crate::places::runs())?;
+    let mut source = kernels::Source::default();
     let mut kernels = BTreeMap::new();
     for (kernel, _) in units {
         kernels.entry(*kernel).or_insert_with(|| {
-            let unpacked = Unpacked::provide(*kernel, options.update);
+            let unpacked = source.provide(*kernel, options.update);
             match &unpacked {
                 Ok(unpacked) => eprintln!("==> kernel {kernel}: {}", unpacked.about.release),
                 Err(error) => eprintln!("==> kernel {kernel}: {error:#}"),
