@@ -1,10 +1,35 @@
-//! Two nodes that a VLAN joins.
+//! Two nodes: joined by a wire, one with the clock of the other; and joined by a VLAN.
 
-use crate::{Guest, Kernel, Test, TestFile};
+use crate::{Device, Guest, Kernel, Test, TestFile, Wire};
 
 /// The tests of this area.
 pub fn tests() -> Vec<Test> {
-    vec![vlan()]
+    vec![clock(), vlan()]
+}
+
+/// In wall-clock time, since two guests have no virtual time in common.
+fn clock() -> Test {
+    let node = |test| {
+        let card = Device::Nic {
+            model: "virtio-net-pci",
+            properties: "",
+            wire: Wire::BetweenGuests,
+        };
+        Guest::running(TestFile::of_vm_tests("gptp").only(test))
+            .modules(&["virtio_net"])
+            .device(card)
+    };
+    // It is months wrong, so that nothing but gPTP can have set it.
+    let follower = node("follower").qemu(&["-rtc", "base=2026-01-01"]);
+    Test::new(
+        "gptp",
+        "the daemon follows ptp4l's clock: locked, holdover, lost, and what the gates then do",
+        node("grandmaster"),
+    )
+    .and_guest(follower)
+    .on(&Kernel::ALL)
+    .quick_on(&[Kernel::V6_12Rt])
+    .limit_seconds(600)
 }
 
 fn vlan() -> Test {
