@@ -51,7 +51,8 @@ impl Kernel {
         Self::NewestCloud,
     ];
 
-    /// Those that have drivers of physical devices.
+    /// Those that tests can run on: with drivers of physical devices, and with 9p, by which a guest sees the host's files.
+    /// Debian builds the kernels for clouds without both.
     pub const WITH_NICS: [Self; 6] = [
         Self::V6_1,
         Self::V6_1Rt,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tsn_vm_init::{EXIT_PORT, OUTPUT_TAG, ROOT_TAG};
 
 use crate::{
+    TimeMode,
     accelerator::Accelerator,
     console,
     outcome::{Evidence, Outcome},
@@ -23,6 +24,16 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// timer fails when the host is busy; a panic ends the machine at once.
 const KERNEL_ARGUMENTS: &str =
     "console=ttyS0 quiet mitigations=off no_timer_check panic=-1 net.ifnames=0";
+
+/// Where the clock counts instructions. What else could differ from run to run is fixed too: the date, and random numbers.
+const COUNTED: [&str; 6] = [
+    "-accel",
+    "tcg,thread=single",
+    "-rtc",
+    "base=2026-01-01T00:00:00,clock=vm",
+    "-seed",
+    "1",
+];
 
 /// A virtual machine that can be booted. It can be changed before that.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,8 +52,8 @@ pub struct Machine {
     pub memory_mib: u32,
     /// What runs its instructions.
     pub accelerator: Accelerator,
-    /// Whether its clock counts instructions.
-    pub virtual_time: bool,
+    /// What its clock follows.
+    pub time: TimeMode,
     /// Options of QEMU's machine, beside its type.
     pub machine_options: Vec<String>,
     /// Additions to the kernel's command line.
@@ -103,20 +114,11 @@ impl Machine {
         command.args(["-machine", &machine, "-cpu", "max"]);
         command.args(["-smp", &self.cpus.to_string()]);
         command.args(["-m", &self.memory_mib.to_string()]);
-        match (self.virtual_time, self.accelerator) {
-            // Everything else that could differ from run to run is fixed too: the date, and random numbers.
-            (true, _) => command.args([
-                "-accel",
-                "tcg,thread=single",
-                "-icount",
-                "shift=0,sleep=off",
-                "-rtc",
-                "base=2026-01-01T00:00:00,clock=vm",
-                "-seed",
-                "1",
-            ]),
-            (false, Accelerator::Tcg) => command.args(["-accel", "tcg,thread=multi"]),
-            (false, Accelerator::Kvm) => command.args(["-accel", "kvm"]),
+        match (self.time, self.accelerator) {
+            (TimeMode::Wall, Accelerator::Kvm) => command.args(["-accel", "kvm"]),
+            (TimeMode::Wall, Accelerator::Tcg) => command.args(["-accel", "tcg,thread=multi"]),
+            (TimeMode::Work, _) => command.args(COUNTED).args(["-icount", "shift=0,sleep=on"]),
+            (TimeMode::Virtual, _) => command.args(COUNTED).args(["-icount", "shift=0,sleep=off"]),
         };
         command.arg("-kernel").arg(&self.kernel);
         command.arg("-initrd").arg(&self.initramfs);

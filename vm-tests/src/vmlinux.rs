@@ -26,8 +26,9 @@ pub fn cut_out(boot_image: &[u8]) -> Result<Vec<u8>> {
     let command: &[&str] = match payload {
         [0xfd, b'7', b'z', ..] => &["xz", "--decompress", "--stdout", "--single-stream"],
         [0x28, 0xb5, 0x2f, 0xfd, ..] => &["zstd", "--decompress", "--stdout", "--quiet"],
+        [0x02, 0x21, 0x4c, 0x18, ..] => &["lz4", "--decompress", "--stdout", "--quiet"],
         _ => bail!(
-            "the kernel is compressed neither with xz nor with zstd: it begins with {:02x?}",
+            "the kernel is compressed neither with xz nor with zstd nor with lz4: it begins with {:02x?}",
             &payload[..payload.len().min(4)]
         ),
     };
@@ -113,8 +114,9 @@ mod tests {
     }
 
     #[test]
-    fn both_compressions_are_undone_with_the_length_behind_them() {
-        for compress in [["xz", "--stdout"], ["zstd", "--stdout"]] {
+    fn each_compression_is_undone_with_the_length_behind_it() {
+        // As the kernel's build calls them.
+        for compress in [["xz", "--stdout"], ["zstd", "--stdout"], ["lz4", "-l"]] {
             let image = boot_image(&compressed(&compress));
             assert_eq!(cut_out(&image).unwrap(), ELF);
         }
@@ -124,7 +126,9 @@ mod tests {
     fn what_is_no_boot_image_is_refused_with_the_reason() {
         let error = |image: &[u8]| cut_out(image).unwrap_err().to_string();
         assert!(error(b"").contains("HdrS"));
-        assert!(error(&boot_image(b"\x1f\x8b")).contains("neither with xz nor with zstd"));
+        assert!(
+            error(&boot_image(b"\x1f\x8b")).contains("neither with xz nor with zstd nor with lz4")
+        );
         let mut short = boot_image(b"");
         short[PAYLOAD_LENGTH] = 9;
         assert!(error(&short).contains("ends before its payload of 9 bytes"));

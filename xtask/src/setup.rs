@@ -95,7 +95,7 @@ const FUZZING: Group = Group {
 /// Beside QEMU itself, which [`vm`] installs.
 const VIRTUAL_MACHINES: Group = Group {
     reason: "tests in virtual machines: unpacking kernels, and clocks that follow each other",
-    packages: &["linuxptp", "util-linux", "xz-utils", "zstd"],
+    packages: &["linuxptp", "lz4", "util-linux", "xz-utils", "zstd"],
 };
 const QEMU: &str = "qemu-system-x86";
 const QEMU_RELEASES: [&str; 2] = ["bookworm", "bookworm-backports"];

@@ -141,7 +141,7 @@ fn files(units: &[(Kernel, Test)]) -> BTreeSet<crate::TestFile> {
 fn weight(test: &Test) -> usize {
     let threads = |guest: &crate::Guest| match test.time {
         TimeMode::Wall => guest.cpus as usize,
-        TimeMode::Virtual => 1,
+        TimeMode::Work | TimeMode::Virtual => 1,
     };
     test.guests.iter().map(threads).sum()
 }

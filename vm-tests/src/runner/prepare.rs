@@ -12,7 +12,7 @@ use tsn_vm_init::{Command, OUTPUT, Spec};
 
 use super::Context;
 use crate::{
-    Device, Guest, Kernel, Machine, Program, Test, TimeMode, Wire,
+    Device, Guest, Kernel, Machine, Program, Test, Wire,
     accelerator::Accelerator,
     guest::{KERNEL_VARIABLE, NUMBER_VARIABLE, OUTPUT_VARIABLE},
     initramfs, places,
@@ -71,7 +71,7 @@ impl Context {
             cpus: guest.cpus,
             memory_mib: guest.memory_mib,
             accelerator: self.accelerator,
-            virtual_time: test.time == TimeMode::Virtual,
+            time: test.time,
             machine_options: owned(&guest.machine_options),
             kernel_arguments: owned(&guest.kernel_arguments),
             arguments: device_arguments(guest, number, directory),

@@ -4,6 +4,8 @@ mod guest;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub(crate) use guest::MODULES_OF_ALL;
 pub use guest::{Device, Guest, Wire};
 
@@ -87,6 +89,13 @@ impl Test {
         self
     }
 
+    /// In time that goes on with the guest's work, so that a busy host makes it late for nothing.
+    #[must_use]
+    pub fn in_time_of_work(mut self) -> Self {
+        self.time = TimeMode::Work;
+        self
+    }
+
     /// Once, also in virtual time: for a test without figures, or whose figures depend on what the host answers and when.
     #[must_use]
     pub fn once(mut self) -> Self {
@@ -110,11 +119,14 @@ impl Test {
 }
 
 /// What a guest's clock follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TimeMode {
     /// The host's clock. Says nothing about precision.
     Wall,
-    /// The guest's instructions: one nanosecond for each, on one virtual CPU at a time; when all are idle, the clock goes on
+    /// The guest's instructions, one nanosecond for each, on one virtual CPU at a time; while all are idle, the host's clock.
+    /// For tests that wait with limits for what the host answers, such as the start of a program.
+    Work,
+    /// The guest's instructions, one nanosecond for each, on one virtual CPU at a time; when all are idle, the clock goes on
     /// to what they wait for. What the host does meanwhile is nothing to it.
     Virtual,
 }

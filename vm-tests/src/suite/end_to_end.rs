@@ -1,7 +1,6 @@
 //! The files of `tests/tests`, unchanged: each over AF_XDP, and over DPDK where it is installed.
 //!
-//! In virtual time, once: nothing that they wait for is missed because the host is busy, and what they wait for without
-//! working takes no time at all.
+//! In the time of the guest's work: nothing that they wait for comes too late because the host is busy.
 
 use std::{fs, process::Command};
 
@@ -49,10 +48,9 @@ fn quick() -> Test {
         "launch times, all frames accounted for, a change of schedule, a killed and a restarted daemon, pods that come and go",
         guest,
     )
-    .on(&Kernel::ALL)
+    .on(&Kernel::WITH_NICS)
     .quick_on(&Kernel::QUICK)
-    .in_virtual_time()
-    .once()
+    .in_time_of_work()
     .limit_seconds(900)
 }
 
@@ -61,9 +59,8 @@ fn of_file(file: &str, backend: Backend) -> Test {
     let shows = format!("tests/tests/{file}.rs over {backend}");
     let guest = Guest::running(TestFile::end_to_end(file));
     Test::new(&name, &shows, guest.environment(VARIABLE, backend.name()))
-        .on(&Kernel::ALL)
-        .in_virtual_time()
-        .once()
+        .on(&Kernel::WITH_NICS)
+        .in_time_of_work()
         .limit_seconds(1200)
 }
 

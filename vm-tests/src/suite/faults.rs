@@ -11,7 +11,7 @@ pub fn tests() -> Vec<Test> {
             "a guest whose kernel panics is told as such",
             shell("echo c > /proc/sysrq-trigger"),
         )
-        .on(&Kernel::ALL)
+        .on(&Kernel::WITH_NICS)
         .quick_on(&[Kernel::Newest])
         .limit_seconds(120)
         .expecting(Expected::Panicked("sysrq")),
@@ -20,7 +20,7 @@ pub fn tests() -> Vec<Test> {
             "a guest that does not end is killed at its limit, and its last line is told",
             shell("echo waiting for nothing; sleep infinity"),
         )
-        .on(&Kernel::ALL)
+        .on(&Kernel::WITH_NICS)
         .quick_on(&[Kernel::V6_1])
         .limit_seconds(60)
         .expecting(Expected::Hung("waiting for nothing")),
@@ -34,11 +34,18 @@ pub fn tests() -> Vec<Test> {
         .limit_seconds(120)
         .expecting(Expected::Refused("no module ovpn")),
         Test::new(
+            "fault-no-files",
+            "a kernel without the means to see the host's files is told as such",
+            shell("true"),
+        )
+        .on(&[Kernel::V6_1Cloud, Kernel::V6_12Cloud, Kernel::NewestCloud])
+        .expecting(Expected::Refused("no module 9pnet_virtio")),
+        Test::new(
             "fault-no-device",
             "a device that QEMU has not is told in QEMU's words",
             shell("true").qemu(&["-device", "tsn-no-such-device"]),
         )
-        .on(&Kernel::ALL)
+        .on(&Kernel::WITH_NICS)
         .quick_on(&[Kernel::V6_1])
         .limit_seconds(120)
         .expecting(Expected::Refused("tsn-no-such-device")),
