@@ -144,8 +144,8 @@ impl Counters {
             .sum();
             assert_eq!(
                 number(&pod["received"]),
-                streams + before_streams,
-                "pod received = streams + drops: {pod}"
+                streams + before_streams + number(&pod["to-pods"]),
+                "pod received = streams + drops + to other pods: {pod}"
             );
             let held: u64 = pod["streams"]
                 .as_array()
