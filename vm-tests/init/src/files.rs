@@ -24,7 +24,7 @@ pub fn mount_own() -> Result<()> {
 
 /// Makes the host's root ours, with file systems of the guest's own kernel where they belong.
 pub fn enter_root(visible: &[PathBuf]) -> Result<()> {
-    let host = "trans=virtio,version=9p2000.L,msize=512000,cache=mmap";
+    let host = "trans=virtio,version=9p2000.L,msize=512000,cache=loose";
     mount_flags(ROOT_TAG, "/host", "9p", MsFlags::MS_RDONLY, host)?;
     mount_at("memory", "/written", "tmpfs", "")?;
     fs::create_dir("/written/upper")?;

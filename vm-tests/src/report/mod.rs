@@ -1,5 +1,7 @@
 //! Pages of `docs/` that are made from what the runs left.
 
+pub mod peers;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -10,7 +12,7 @@ use crate::places;
 type Writer = fn(&Path, &Path) -> Result<Vec<PathBuf>>;
 
 /// Each page, by its name and what makes it.
-const PAGES: [(&str, Writer); 0] = [];
+const PAGES: [(&str, Writer); 1] = [("peers.md", peers::write)];
 
 /// Makes them all.
 ///
