@@ -27,8 +27,9 @@ fn clock() -> Test {
         node("grandmaster"),
     )
     .and_guest(follower)
+    // Not in the quick matrix: two guests with threads of their own keep both cores busy for three minutes, and QEMU's
+    // emulation ended by an assertion of its own (`iotlb_to_section`) in one of five runs.
     .on(&Kernel::ALL)
-    .quick_on(&[Kernel::V6_12Rt])
     .limit_seconds(600)
 }
 
@@ -40,5 +41,7 @@ fn vlan() -> Test {
     )
     .on(&Kernel::ALL)
     .quick_on(&[Kernel::V6_12Rt])
+    .in_virtual_time()
+    .once()
     .limit_seconds(600)
 }
