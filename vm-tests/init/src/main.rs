@@ -33,6 +33,8 @@ fn main() {
         }
     };
     nix::unistd::sync();
+    // What is printed has not been sent yet, and would end with the machine. A console that cannot wait has sent it.
+    let _ = nix::sys::termios::tcdrain(std::io::stdout());
     if let Err(error) = power_off(end) {
         println!("tsn-vm-init: cannot end the machine: {error:#}");
     }

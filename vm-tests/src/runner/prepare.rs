@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn what_a_guest_covers_is_made_visible_once() {
-        let paths = ["/work/x", "/tmp/a/target", "/tmp/a", "/tmp/b", "/tmpfiles"];
+        let paths = ["/home/x", "/tmp/a/target", "/tmp/a", "/tmp/b", "/tmpfiles"];
         let hidden = hidden(paths.map(PathBuf::from).to_vec());
         assert_eq!(hidden, [Path::new("/tmp/a"), Path::new("/tmp/b")]);
     }
