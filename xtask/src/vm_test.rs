@@ -25,7 +25,7 @@ pub struct Options {
     /// Only tests whose name begins with this; may be given several times.
     #[arg(long)]
     test: Vec<String>,
-    /// Only what each change is tested with.
+    /// Only a choice of them that takes minutes.
     #[arg(long)]
     quick: bool,
     /// Run nothing; tell what tests there are, what they show, and on what kernels they run (`*`: in the quick matrix).
