@@ -35,10 +35,14 @@ fn main() {
     nix::unistd::sync();
     // What is printed has not been sent yet, and would end with the machine. A console that cannot wait has sent it.
     let _ = nix::sys::termios::tcdrain(std::io::stdout());
-    if let Err(error) = power_off(end) {
-        println!("tsn-vm-init: cannot end the machine: {error:#}");
+    match power_off(end) {
+        // QEMU ends a moment later: a first process that returns until then would be told as a panic.
+        Ok(()) => loop {
+            nix::unistd::pause();
+        },
+        // The end of the first process is a panic, which also ends a machine without the device.
+        Err(error) => println!("tsn-vm-init: cannot end the machine: {error:#}"),
     }
-    // The end of the first process is a panic, which also ends a machine without the device.
 }
 
 fn begin() -> Result<Spec> {
