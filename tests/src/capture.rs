@@ -12,7 +12,12 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::{clock::tai_minus_realtime_ns, namespace::Namespace, packet::PacketSocket};
+use crate::{
+    clock::tai_minus_realtime_ns,
+    evidence::{self, Frames},
+    namespace::Namespace,
+    packet::PacketSocket,
+};
 
 /// How often the reader looks whether it is to end.
 const TICK: Duration = Duration::from_millis(20);
@@ -58,7 +63,7 @@ impl CapturedFrame {
 /// Reads a device's arriving frames in a thread of its own.
 #[derive(Debug)]
 pub struct Capture {
-    frames: Arc<Mutex<Vec<CapturedFrame>>>,
+    frames: Frames,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<()>>>,
 }
@@ -87,7 +92,8 @@ impl Capture {
         let socket = namespace
             .enter(|| PacketSocket::open(&name))?
             .with_context(|| format!("capture at {interface}"))?;
-        let frames = Arc::new(Mutex::new(Vec::new()));
+        let frames = Frames::default();
+        evidence::keep(format!("{}-{interface}", namespace.name()), &frames);
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
             let (frames, stop) = (Arc::clone(&frames), Arc::clone(&stop));
@@ -127,7 +133,13 @@ impl Capture {
                 .join()
                 .map_err(|_| anyhow!("the capture thread panicked"))??;
         }
-        Ok(std::mem::take(&mut *self.lock()))
+        let mut frames = self.lock();
+        let is_kept = Arc::strong_count(&self.frames) > 1;
+        Ok(if is_kept {
+            frames.clone()
+        } else {
+            std::mem::take(&mut *frames)
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<CapturedFrame>> {

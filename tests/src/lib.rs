@@ -29,6 +29,7 @@ pub mod containerd;
 pub mod control;
 pub mod coverage;
 pub mod daemon;
+pub mod evidence;
 pub mod footprint;
 pub mod hugepages;
 pub mod isochron;

@@ -1,14 +1,19 @@
 //! The test bed itself, without a daemon: what the other tests take for granted.
 
 use std::{
+    env,
+    fs::File,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
+    process::Command,
     time::Duration,
 };
 
+use pcap_file::pcap::PcapReader;
 use tsn_tests::{
     capture::{Capture, CapturedFrame},
     clients,
     clock::tai_now_ns,
+    evidence,
     isochron::Isochron,
     topology::{Network, POD_INTERFACE, Pod, UPLINK},
     wait::wait_until,
@@ -161,4 +166,38 @@ for _ in range(50):
     process.finish(BOUND).unwrap();
     let is_ours = |frame: &CapturedFrame| frame.udp_destination() == Some(PORT);
     wait_until("50 frames on the wire", BOUND, || wire.count(is_ours) == 50).unwrap();
+}
+
+#[test]
+#[ignore = "fails, as the test that runs it wants"]
+fn fails_with_a_capture() {
+    let network = Network::new(1).unwrap();
+    let wire = Capture::start(&network.far.namespace, UPLINK).unwrap();
+    let (near, far) = (&network.near.pods[0], &network.far.pods[0]);
+    exchange(near, far, far.ipv4.into());
+    let frames = wire.finish().unwrap();
+    assert!(frames.is_empty());
+}
+
+#[test]
+fn a_failing_test_leaves_what_it_captured() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "fails_with_a_capture"])
+        .env(evidence::VARIABLE, directory.path())
+        .output()
+        .unwrap();
+    assert!(!output.status.success(), "{output:?}");
+    let mut files = directory.path().read_dir().unwrap();
+    let file = files.next().expect("a capture").unwrap();
+    let name = file.file_name().into_string().unwrap();
+    assert!(name.starts_with("fails_with_a_capture-1-"), "{name}");
+    assert!(name.ends_with("-uplink0.pcap"), "{name}");
+    let mut pcap = PcapReader::new(File::open(file.path()).unwrap()).unwrap();
+    let is_question = |bytes: &[u8]| bytes.ends_with(b"ask");
+    let mut questions = 0;
+    while let Some(packet) = pcap.next_packet() {
+        questions += usize::from(is_question(&packet.unwrap().data));
+    }
+    assert!(questions > 0, "{name} has no datagram of the test");
 }

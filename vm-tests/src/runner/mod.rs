@@ -8,11 +8,12 @@ mod unit;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::{self, File, TryLockError},
     thread,
     time::Instant,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 
 pub use report::{Report, Row};
 pub use select::Selection;
@@ -51,10 +52,10 @@ struct Context {
 ///
 /// # Errors
 ///
-/// When nothing can be run: what is to run in the guests cannot be built.
+/// When nothing can be run: what is to run in the guests cannot be built, or another run has its files in the same place.
 pub fn run(qemu: Qemu, units: &[(Kernel, Test)], options: &Options) -> Result<Report> {
     let start = Instant::now();
-    std::fs::create_dir_all(crate::places::runs())?;
+    let _alone = be_alone()?;
     let mut source = kernels::Source::default();
     let mut kernels = BTreeMap::new();
     for (kernel, _) in units {
@@ -104,6 +105,21 @@ pub fn run(qemu: Qemu, units: &[(Kernel, Test)], options: &Options) -> Result<Re
         rows,
         seconds: start.elapsed().as_secs_f64(),
     })
+}
+
+/// Waits for nobody: a second run would remove the first one's files. The lock lasts as long as the file is open.
+fn be_alone() -> Result<File> {
+    let runs = crate::places::runs();
+    fs::create_dir_all(&runs)?;
+    let lock = File::create(runs.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another run is at work in {}: wait for its end, or run in another checkout",
+            runs.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).context("lock the runs' directory"),
+    }
 }
 
 impl Context {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
+use tsn_tests::evidence;
 use tsn_vm_init::{Command, OUTPUT, Spec};
 
 use super::Context;
@@ -90,6 +91,7 @@ impl Context {
             ("HOME", "/root"),
             ("LANG", "C.UTF-8"),
             (OUTPUT_VARIABLE, OUTPUT),
+            (evidence::VARIABLE, OUTPUT),
             (KERNEL_VARIABLE, kernel.name()),
             (NUMBER_VARIABLE, &number.to_string()),
             (BINARIES_VARIABLE, &binaries().to_string_lossy()),

@@ -109,6 +109,7 @@ impl Context {
             .current_dir(&built.directory)
             .env(companion::MACHINE_VARIABLE, &description)
             .env(crate::guest::OUTPUT_VARIABLE, &machine.output)
+            .env(tsn_tests::evidence::VARIABLE, &machine.output)
             .env(crate::guest::KERNEL_VARIABLE, kernel.name())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
