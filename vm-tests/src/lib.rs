@@ -29,4 +29,5 @@ mod vmlinux;
 pub use kernel::Kernel;
 pub use machine::Machine;
 pub use outcome::Outcome;
+pub use programs::{Built, Programs};
 pub use spec::{Device, Expected, Guest, Program, Test, TestFile, TimeMode, Wire};

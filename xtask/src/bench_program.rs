@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
+use crate::artifacts;
 use crate::build;
 use crate::step::cargo;
 
@@ -27,18 +28,6 @@ pub struct Figures {
     pub ns: BTreeMap<String, f64>,
 }
 
-/// The part of cargo's messages that says where an executable is.
-#[derive(Deserialize)]
-struct Artifact {
-    target: Target,
-    executable: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-}
-
 impl BenchProgram {
     /// Builds benchmark `bench`.
     ///
@@ -46,23 +35,10 @@ impl BenchProgram {
     ///
     /// When it does not build.
     pub fn build(bench: &str) -> Result<Self> {
-        let arguments = ["bench", "--no-run", "--bench", bench];
-        let output = cargo(&arguments)
-            .args(build::selection())
-            .args(["--quiet", "--message-format", "json-render-diagnostics"])
-            .stderr(Stdio::inherit())
-            .output()
-            .context("start cargo")?;
-        ensure!(
-            output.status.success(),
-            "cargo {}: {}",
-            arguments.join(" "),
-            output.status
-        );
-        let messages = String::from_utf8_lossy(&output.stdout);
-        let executable = messages
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
+        let mut command = cargo(&["bench", "--no-run", "--quiet", "--bench", bench]);
+        let built = artifacts::build(command.args(build::selection()))?;
+        let executable = built
+            .into_iter()
             .filter(|artifact| artifact.target.name == bench)
             .find_map(|artifact| artifact.executable)
             .with_context(|| format!("cargo names no executable of benchmark {bench}"))?;

@@ -1,5 +1,6 @@
 //! Every developer task: `cargo xtask --help`.
 
+mod artifacts;
 mod bench;
 mod bench_program;
 mod build;

@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> Result<()> {
     build::run()?;
     let backends = options.backend.built()?;
     let filter = options.filter.as_deref();
-    let programs = step("test programs", TestProgram::build)?;
+    let programs = step("test programs", || TestProgram::build(dpdk::workspace()))?;
     let (end_to_end, of_crates): (Vec<_>, Vec<_>) = programs
         .into_iter()
         .filter(|program| !program.is_for_a_guest())

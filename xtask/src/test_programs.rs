@@ -4,12 +4,11 @@
 //! more for each choice.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize;
 
-use crate::dpdk;
+use crate::artifacts;
 use crate::step::{cargo, root};
 
 /// One of them: the unit tests of a target, or a file of `tests/`.
@@ -19,51 +18,21 @@ pub struct TestProgram {
     /// The target's name: of a file of `tests/`, the file's.
     pub name: String,
     is_file_of_tests: bool,
-    executable: PathBuf,
-}
-
-/// The part of cargo's messages that says where an executable is.
-#[derive(Deserialize)]
-struct Artifact {
-    manifest_path: PathBuf,
-    target: Target,
-    profile: Profile,
-    executable: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Profile {
-    /// Else it is a program that tests run.
-    test: bool,
+    /// Where cargo has put it.
+    pub executable: PathBuf,
 }
 
 impl TestProgram {
-    /// Builds all of the workspace.
+    /// Builds those that these arguments of cargo mean.
     ///
     /// # Errors
     ///
     /// When one does not build.
-    pub fn build() -> Result<Vec<Self>> {
-        let mut command = cargo(&["test", "--no-run", "--message-format"]);
-        command
-            .arg("json-render-diagnostics")
-            .args(dpdk::workspace());
-        let output = command
-            .stderr(Stdio::inherit())
-            .output()
-            .context("start cargo")?;
-        ensure!(output.status.success(), "cargo test: {}", output.status);
-        let messages = String::from_utf8_lossy(&output.stdout);
-        let artifacts = messages
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
-        let programs = artifacts.filter(|artifact| artifact.profile.test);
+    pub fn build<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Vec<Self>> {
+        let artifacts = artifacts::build(cargo(&["test", "--no-run"]).args(arguments))?;
+        let programs = artifacts
+            .into_iter()
+            .filter(|artifact| artifact.profile.test);
         let programs: Vec<_> = programs
             .filter_map(|artifact| {
                 let folder = artifact.manifest_path.parent()?.strip_prefix(root()).ok()?;

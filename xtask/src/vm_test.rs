@@ -4,14 +4,18 @@ use std::{num::NonZero, process::ExitCode, thread};
 
 use anyhow::Result;
 use tsn_vm_tests::{
-    Kernel, Test,
+    Built, Kernel, Programs, Test,
     qemu::Qemu,
     report,
     runner::{self, Selection},
     suite,
 };
 
-use crate::{build, dpdk, step::need_root};
+use crate::{
+    build, dpdk,
+    step::{need_root, root, step},
+    test_programs::TestProgram,
+};
 
 /// Nothing was run, since something is missing or was asked for wrongly; as clap ends then.
 const UNUSABLE: u8 = 2;
@@ -91,9 +95,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let options_of_run = runner::Options {
         jobs: options.jobs.map_or(cores, NonZero::get),
         update: options.update,
-        packages,
     };
-    let summary = runner::run(qemu, &units, &options_of_run)?;
+    let programs = step("tests that run in guests", || {
+        build_programs(&packages, &units)
+    })?;
+    let summary = runner::run(qemu, &units, programs, &options_of_run)?;
     match options.output {
         Output::Text => println!("{summary}"),
         Output::Json => println!("{}", serde_json::to_string_pretty(&summary)?),
@@ -108,6 +114,22 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Builds the files of tests that the guests run.
+fn build_programs(packages: &[&str], units: &[(Kernel, Test)]) -> Result<Programs> {
+    let files = runner::files(units);
+    if files.is_empty() {
+        return Ok(Programs::default());
+    }
+    let names = files.iter().flat_map(|file| ["--test", &file.file]);
+    let built = TestProgram::build(packages.iter().copied().chain(names))?;
+    let built = built.into_iter().map(|program| Built {
+        directory: root().join(program.folder),
+        name: program.name,
+        program: program.executable,
+    });
+    Ok(built.collect())
 }
 
 fn unusable(error: &anyhow::Error) -> ExitCode {

@@ -22,7 +22,7 @@ use crate::{
     Kernel, Outcome, Program, Test, TimeMode,
     accelerator::{Accelerator, Choice},
     kernels::{self, Unpacked},
-    programs::{Programs, build_init},
+    programs::{self, Programs},
     qemu::Qemu,
 };
 use slots::Slots;
@@ -34,8 +34,6 @@ pub struct Options {
     pub jobs: usize,
     /// Whether to look for newer packages of the kernels.
     pub update: bool,
-    /// For cargo: the packages that the tests are built with.
-    pub packages: Vec<&'static str>,
 }
 
 /// What all tests of a run have in common.
@@ -48,12 +46,17 @@ struct Context {
     kernels: BTreeMap<Kernel, Result<Unpacked, String>>,
 }
 
-/// Runs tests, each on a kernel. Whatever becomes of one, the others run.
+/// Runs tests, each on a kernel, with the programs of their [`files`]. Whatever becomes of one, the others run.
 ///
 /// # Errors
 ///
-/// When nothing can be run: what is to run in the guests cannot be built, or another run has its files in the same place.
-pub fn run(qemu: Qemu, units: &[(Kernel, Test)], options: &Options) -> Result<Report> {
+/// When nothing can be run: the guests' first process cannot be built, or another run has its files in the same place.
+pub fn run(
+    qemu: Qemu,
+    units: &[(Kernel, Test)],
+    programs: Programs,
+    options: &Options,
+) -> Result<Report> {
     let start = Instant::now();
     let _alone = be_alone()?;
     let mut source = kernels::Source::default();
@@ -68,12 +71,12 @@ pub fn run(qemu: Qemu, units: &[(Kernel, Test)], options: &Options) -> Result<Re
             unpacked.map_err(|error| format!("{error:#}"))
         });
     }
-    eprintln!("==> build what runs in the guests");
+    eprintln!("==> build the guests' first process");
     let mut context = Context {
         qemu,
         accelerator: Accelerator::Tcg,
-        init: build_init()?,
-        programs: Programs::build(&files(units), &options.packages)?,
+        init: programs::build_init()?,
+        programs,
         kernels,
     };
     let choice = Choice::make(|| context.try_kvm())?;
@@ -135,7 +138,7 @@ impl Context {
 }
 
 /// All files of tests that they need.
-fn files(units: &[(Kernel, Test)]) -> BTreeSet<crate::TestFile> {
+pub fn files(units: &[(Kernel, Test)]) -> BTreeSet<crate::TestFile> {
     let mut files = BTreeSet::new();
     for (_, test) in units {
         let in_guests = test.guests.iter().flat_map(|guest| &guest.programs);
