@@ -2,9 +2,9 @@
 
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tsn_port::{DeviceName, Link};
+use tsn_port::{DeviceKind, DeviceName, Link};
 use tsn_programs::Device;
 
 use crate::ethdev::{EthOptions, EthPortRole, FarEnd};
@@ -15,6 +15,10 @@ use crate::{BackendError, Eal, EthDevice, EthPort, Mempool, socket};
 const RECEIVE_SLOTS: u16 = 512;
 /// For how long a switch that is to connect may be away when the daemon starts.
 const PEER_PATIENCE: Duration = Duration::from_secs(30);
+/// For how long a card may agree with the other end of its cable on a speed; DPDK itself gives it as long. Until then it has
+/// no speed, and what is sent to measure its lead is lost.
+const LINK_PATIENCE: Duration = Duration::from_secs(9);
+const LINK_POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Drivers whose device is an interface that the kernel goes on using, and whose link the kernel tells.
 const OF_THE_KERNEL: [&str; 2] = ["net_af_packet", "net_af_xdp"];
 
@@ -46,6 +50,9 @@ impl Uplink {
         };
         let device = socket::privately(|| EthDevice::open(eal, pool, name, options))?;
         let device = Arc::new(device);
+        if name.kind() == DeviceKind::Pci {
+            wait_for_link(&device);
+        }
         if let (Some(device_node), Some(memory_node)) = (device.numa_node(), pool.numa_node())
             && device_node != memory_node
         {
@@ -115,6 +122,14 @@ impl Uplink {
             ("numa-node", node),
             ("hardware-launch-time", self.launch_times.clone()),
         ]
+    }
+}
+
+/// Waits until the link is up, or for as long as it might take if there is a cable.
+fn wait_for_link(device: &EthDevice) {
+    let start = Instant::now();
+    while device.link().is_some_and(|link| !link.up) && start.elapsed() < LINK_PATIENCE {
+        std::thread::sleep(LINK_POLL_INTERVAL);
     }
 }
 

@@ -7,15 +7,23 @@ const HUGEPAGES_2_MIB: u32 = 80;
 
 /// The tests of this area.
 pub fn tests() -> Vec<Test> {
+    let test = |name: &str, shows: &str, part| {
+        Test::new(name, shows, guest(part))
+            .in_virtual_time()
+            .limit_seconds(900)
+    };
     vec![
-        Test::new(
+        test(
+            "vfio-card",
+            "DPDK's poll-mode driver sends by a whole igb on vfio-pci, punctually, and the kernel has it back",
+            "the_whole_card",
+        ),
+        test(
             "vfio-function",
             "DPDK's poll-mode driver sends by a virtual function of an igb, while the kernel keeps the rest",
-            guest("a_virtual_function"),
+            "a_virtual_function",
         )
-        .quick_on(&[Kernel::Newest])
-        .in_virtual_time()
-        .limit_seconds(900),
+        .quick_on(&[Kernel::Newest]),
     ]
 }
 

@@ -116,6 +116,14 @@ pods:
         })?;
         Ok(daemon)
     }
+
+    /// Starts the daemon, which must refuse to run. What it says.
+    pub fn refusal(&self, card: &Card) -> Result<String> {
+        let mut daemon = self.spawn(card)?;
+        let status = daemon.process.wait(START_BOUND)?;
+        ensure!(!status.success(), "tsnd has taken {}", card.address);
+        Ok(daemon.process.log())
+    }
 }
 
 /// Waits until an interface has a carrier.

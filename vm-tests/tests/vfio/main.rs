@@ -1,5 +1,5 @@
-//! A card behind an IOMMU that `vfio-pci` has and DPDK's poll-mode driver drives, as on a node of metal: a virtual
-//! function of an emulated igb, while the kernel keeps the rest.
+//! A card behind an IOMMU that `vfio-pci` has and DPDK's poll-mode driver drives, as on a node of metal: the whole of an
+//! emulated igb, and one of its virtual functions while the kernel keeps the rest.
 //!
 //! The other end of the wire is a card of the kernel in the same guest, so both have one clock. It is the guest's: under
 //! virtual time it is no longer than the instructions that were executed, and may be asserted.
@@ -15,7 +15,7 @@ use std::{fs, time::Duration};
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use tsn_tests::{daemon::Daemon, topology::UPLINK, wait::wait_until};
+use tsn_tests::{clients::binary, daemon::Daemon, topology::UPLINK, wait::wait_until};
 use tsn_vm_tests::guest;
 
 use bed::Bed;
@@ -24,6 +24,29 @@ use counters::{Counters, number};
 use traffic::{CYCLES, Seen};
 
 const BOUND: Duration = Duration::from_secs(60);
+
+#[test]
+fn the_whole_card_is_driven_and_given_back() {
+    let bed = Bed::new().unwrap();
+    let interface = interface_with("igb").unwrap();
+    let card = Card::of_interface(&interface).unwrap();
+
+    let refusal = bed.refusal(&card).unwrap();
+    assert!(
+        refusal.contains("belongs to igb of the kernel"),
+        "{refusal}"
+    );
+    assert_doctor(&bed, "error");
+
+    card.give_to("vfio-pci").unwrap();
+    assert_doctor(&bed, "ok");
+    let daemon = bed.start(&card).unwrap();
+    assert_driven(&bed, &daemon, &card, "net_e1000_igb");
+    // It hears what is for any station, so for any pod.
+    traffic::assert_delivered(&bed, &bed.pod().mac.clone());
+    daemon.terminate().unwrap();
+    assert_given_back(&bed, &card, "igb");
+}
 
 #[test]
 fn a_virtual_function_is_driven_and_given_back() {
@@ -49,6 +72,27 @@ fn a_virtual_function_is_driven_and_given_back() {
     );
     daemon.terminate().unwrap();
     assert_given_back(&bed, &function, "igbvf");
+}
+
+/// Asserts how `tsnctl doctor` finds the driver of the last configuration's uplink.
+fn assert_doctor(bed: &Bed, severity: &str) {
+    let mut doctor = bed
+        .network
+        .near
+        .namespace
+        .command(binary("tsnctl").unwrap());
+    doctor.args(["doctor", "--output", "json", "--config"]);
+    doctor.arg(bed.home.file("tsnd.yaml"));
+    let output = doctor.output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut findings = report["findings"].as_array().unwrap().iter();
+    let driver = findings.find(|finding| finding["code"] == "pci-driver");
+    let found = driver.map(|finding| &finding["severity"]);
+    assert_eq!(
+        found,
+        Some(&serde_json::Value::from(severity)),
+        "{report:#}"
+    );
 }
 
 /// Lets the pod send, and asserts that its frames leave by this card in their order and time, through DPDK's driver.
