@@ -1,9 +1,11 @@
 //! Nobody's frames keep the worker from what else it has to do.
 
-use std::os::fd::RawFd;
-use std::time::Duration;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::{Duration, Instant};
 
+use nix::sys::eventfd::EventFd;
 use tokio::sync::oneshot;
+use tsn_core::Nanoseconds;
 use tsn_port::fault::{FaultPort, Faults};
 use tsn_port::loopback::{self, LoopbackFrame, LoopbackPort};
 use tsn_port::{Capabilities, MacAddress, Port, PortCounters, PortLevels, Stamp};
@@ -11,6 +13,7 @@ use tsn_port::{Capabilities, MacAddress, Port, PortCounters, PortLevels, Stamp};
 use super::bed::Bed;
 use super::command::Command;
 use crate::clock::tai_now;
+use crate::config::PollMode;
 
 const BROADCAST: MacAddress = MacAddress([0xff; 6]);
 const STRANGER: MacAddress = MacAddress([2, 0, 0, 0, 9, 9]);
@@ -43,6 +46,8 @@ struct EndlessPort {
     sends_to: Option<MacAddress>,
     readable: Option<RawFd>,
     taken: u32,
+    /// It has so many, if there is an end after all.
+    last: Option<u32>,
 }
 
 impl EndlessPort {
@@ -52,6 +57,7 @@ impl EndlessPort {
             sends_to: None,
             readable: None,
             taken: 0,
+            last: None,
         }
     }
 
@@ -76,6 +82,9 @@ impl Port for EndlessPort {
     type Error = std::convert::Infallible;
 
     fn receive(&mut self) -> Option<LoopbackFrame> {
+        if self.last == Some(self.taken) {
+            return None;
+        }
         let frame = self.inner.frame(&bytes(self.sends_to?), Stamp::NONE)?;
         self.taken += 1;
         assert!(self.taken < TOO_MANY, "the worker takes frames for ever");
@@ -197,6 +206,39 @@ fn a_drain_ends_in_its_time_though_frames_arrive() {
         bed.worker.run();
         assert_eq!(drained.blocking_recv(), Ok(0));
     }
+}
+
+#[test]
+fn a_drain_ends_in_its_time_though_nothing_wakes_the_worker() {
+    let never = EventFd::new().unwrap();
+    let silent = || EndlessPort {
+        readable: Some(never.as_fd().as_raw_fd()),
+        ..EndlessPort::silent()
+    };
+    let opens_in_an_hour = format!(
+        "    gate-parameters:
+      admin-gate-states: [7]
+      admin-base-time: {}
+      admin-control-list: [ {{ gate-states-value: [0], time-interval-value: 1ms }} ]
+",
+        tai_now().as_nanos() + 3_600_000_000_000
+    );
+    let mut bed = Bed::new(silent(), &opens_in_an_hour);
+    bed.add(EndlessPort {
+        sends_to: Some(STRANGER),
+        last: Some(1),
+        ..silent()
+    })
+    .unwrap();
+    bed.worker.poll_mode = PollMode::Adaptive;
+    bed.worker.heartbeat_interval = Nanoseconds::from_nanos(60_000_000_000);
+    let (answer, drained) = oneshot::channel();
+    let limit = Duration::from_millis(5);
+    bed.worker.obey(Command::Drain(limit, answer), tai_now());
+    let start = Instant::now();
+    bed.worker.run();
+    assert_eq!(drained.blocking_recv(), Ok(1));
+    assert!(start.elapsed() < Duration::from_secs(30), "it slept on");
 }
 
 #[test]

@@ -383,6 +383,10 @@ impl<P: Port> Worker<P> {
         if self.has_polled_ports {
             until = until.min(now + POLL_INTERVAL);
         }
+        if let Some((end, _)) = &self.draining {
+            let left_ns = end.saturating_duration_since(Instant::now()).as_nanos() as u64;
+            until = until.min(now + Nanoseconds::from_nanos(left_ns));
+        }
         if until <= now + SHORTEST_SLEEP {
             std::hint::spin_loop();
             return;

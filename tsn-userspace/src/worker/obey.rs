@@ -52,6 +52,7 @@ impl<P: Port> Worker<P> {
             Command::Drain(limit, answer) => {
                 self.draining = Some((Instant::now() + limit, answer));
                 self.delivery.from_uplink = false;
+                self.watch();
             }
         }
     }
