@@ -8,6 +8,7 @@
 
 mod backend;
 mod error;
+mod mappings;
 mod port;
 mod socket;
 mod umem;

@@ -15,6 +15,7 @@ use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue};
 use tsn_programs::{Ring, ring_offsets};
 
 use crate::SocketError;
+use crate::mappings::mapped_at;
 use crate::umem::{AfxdpFrame, Umem, close_on_exec, with_source};
 
 /// Descriptors moved by one ring operation.
@@ -101,7 +102,7 @@ impl Socket {
         };
         close_on_exec(rx.fd().as_raw_fd()).map_err(open_error)?;
         raise_transmit_budget(rx.fd().as_raw_fd(), ring_slots);
-        let tx = map_transmit_ring(&rx, ring_slots).map_err(open_error)?;
+        let tx = transmit_ring(&rx, ring_slots).map_err(open_error)?;
         let mut socket = Self {
             tx,
             rx,
@@ -253,13 +254,17 @@ impl AsFd for Socket {
     }
 }
 
-/// Maps the ring that the library has made on the socket and leaves unused.
-fn map_transmit_ring(socket: &RxQueue, slots: u32) -> io::Result<Ring<libc::xdp_desc>> {
+/// The transmit ring that the library has mapped and leaves unused. It stays mapped as long as the library's queue.
+fn transmit_ring(socket: &RxQueue, slots: u32) -> io::Result<Ring<libc::xdp_desc>> {
     // SAFETY: the descriptor is open as long as the queue.
-    let socket = unsafe { BorrowedFd::borrow_raw(socket.fd().as_raw_fd()) };
-    let offsets = ring_offsets(socket)?;
-    // SAFETY: the socket's transmit ring has so many slots, for descriptors.
-    unsafe { Ring::map(socket, slots, &offsets.tx, libc::XDP_PGOFF_TX_RING) }
+    let fd = unsafe { BorrowedFd::borrow_raw(socket.fd().as_raw_fd()) };
+    let offsets = ring_offsets(fd)?;
+    // Before Linux 6.5 a bound socket's ring cannot be mapped a second time, and the library does not tell where it is.
+    let base = mapped_at(fd, libc::XDP_PGOFF_TX_RING as u64)?
+        .ok_or_else(|| io::Error::other("/proc/self/maps does not show the transmit ring"))?;
+    // SAFETY: it is this socket's transmit ring, which has so many slots for descriptors; the library does not use it, and
+    // `Socket` keeps the library's queue.
+    Ok(unsafe { Ring::at(base, slots, &offsets.tx) })
 }
 
 /// The operating system's error behind a failed creation.

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A ring of `T`, which is what the kernel has in it: an address or a descriptor.
 pub struct Ring<T> {
-    mapping: NonNull<libc::c_void>,
-    mapping_bytes: usize,
+    /// `None` where another mapping is used, which is not ours.
+    _mapping: Option<Mapping>,
     producer: NonNull<AtomicU32>,
     consumer: NonNull<AtomicU32>,
     slots: NonNull<T>,
@@ -25,12 +25,25 @@ pub struct Ring<T> {
     owned: PhantomData<T>,
 }
 
-// SAFETY: the mapping belongs to the ring alone, and is reached through `&mut self` or read as atomics.
+// SAFETY: the memory belongs to the ring alone, and is reached through `&mut self` or read as atomics.
 unsafe impl<T: Send> Send for Ring<T> {}
+
+/// Memory that is unmapped when dropped.
+struct Mapping {
+    base: NonNull<libc::c_void>,
+    bytes: usize,
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: made by `Ring::map`, and nothing refers to it any more. It cannot fail then.
+        unsafe { libc::munmap(self.base.as_ptr(), self.bytes) };
+    }
+}
 
 impl<T: Copy> Ring<T> {
     /// Maps a ring of `count` (a power of two) slots that has been made on `socket` and not been used yet. `offsets`
-    /// ([`ring_offsets`]) and `page_offset` are the kernel's, for this ring.
+    /// ([`ring_offsets`]) and `page_offset` are the kernel's, for this ring. Before Linux 6.5 the socket must not be bound.
     ///
     /// # Errors
     ///
@@ -60,13 +73,27 @@ impl<T: Copy> Ring<T> {
         if mapping == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let mapping = NonNull::new(mapping).ok_or_else(|| io::Error::other("mapped at 0"))?;
-        let base = mapping.cast::<u8>();
-        // SAFETY: the kernel's offsets lie inside what was mapped, and are aligned for what is there.
+        let base = NonNull::new(mapping).ok_or_else(|| io::Error::other("mapped at 0"))?;
+        // SAFETY: the ring was just mapped there, and is unmapped with `mapping`.
+        let ring = unsafe { Self::at(base.cast(), count, offsets) };
+        let bytes = mapping_bytes;
+        Ok(Self {
+            _mapping: Some(Mapping { base, bytes }),
+            ..ring
+        })
+    }
+
+    /// A ring of `count` (a power of two) slots that is mapped at `base`, and has not been used yet.
+    ///
+    /// # Safety
+    ///
+    /// The ring has `count` slots of `T`, as `offsets` says; it stays mapped as long as this is in use, and nobody else uses
+    /// it.
+    pub unsafe fn at(base: NonNull<u8>, count: u32, offsets: &libc::xdp_ring_offset) -> Self {
+        // SAFETY: the kernel's offsets lie inside what is mapped, and are aligned for what is there.
         unsafe {
-            Ok(Self {
-                mapping,
-                mapping_bytes,
+            Self {
+                _mapping: None,
                 producer: base.add(offsets.producer as usize).cast(),
                 consumer: base.add(offsets.consumer as usize).cast(),
                 slots: base.add(offsets.desc as usize).cast(),
@@ -74,7 +101,7 @@ impl<T: Copy> Ring<T> {
                 own: 0,
                 kernel: 0,
                 owned: PhantomData,
-            })
+            }
         }
     }
 
@@ -117,13 +144,6 @@ impl<T: Copy> Ring<T> {
     /// How many are in it.
     pub fn waiting(&self) -> u32 {
         load(self.producer).wrapping_sub(load(self.consumer))
-    }
-}
-
-impl<T> Drop for Ring<T> {
-    fn drop(&mut self) {
-        // SAFETY: the mapping was made by `map`, and nothing refers to it any more. It cannot fail then.
-        unsafe { libc::munmap(self.mapping.as_ptr(), self.mapping_bytes) };
     }
 }
 
