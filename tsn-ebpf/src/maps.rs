@@ -13,9 +13,13 @@ use tsn_common::{
 #[unsafe(no_mangle)]
 pub static SLOT: Global<u32> = Global::new(0);
 
-/// Whether an `skb->tstamp` of unnamed clock is TAI: so on kernels before 6.11, which name only the monotonic clock.
+/// That pod's secret. Set when the program is loaded.
 #[unsafe(no_mangle)]
-pub static UNNAMED_CLOCK_IS_TAI: Global<u8> = Global::new(0);
+pub static SECRET: Global<u64> = Global::new(0);
+
+/// Whether `tstamp_type` tells the clock of a launch time, as it does since Linux 6.11. Set when the program is loaded.
+#[unsafe(no_mangle)]
+pub static CLOCKS_ARE_NAMED: Global<u8> = Global::new(1);
 
 /// The Ethernet address of the uplink that this program instance is attached to. Set when the program is loaded.
 #[unsafe(no_mangle)]

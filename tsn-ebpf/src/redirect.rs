@@ -102,7 +102,8 @@ fn alive(worker: u32) -> bool {
     };
     // SAFETY: the helper takes nothing.
     let now_ns = unsafe { bpf_ktime_get_ns() };
-    timeout_ns != 0 && now_ns <= at_ns.saturating_add(timeout_ns)
+    // A machine that was just booted is younger than the timeout may be.
+    timeout_ns != 0 && at_ns != 0 && now_ns <= at_ns.saturating_add(timeout_ns)
 }
 
 /// What the frame begins with; a genuine stamp is taken off.

@@ -4,8 +4,8 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::{__sk_buff, tcx_action_base::TCX_NEXT};
 use aya_ebpf::helpers::{
-    bpf_skb_change_head, bpf_skb_load_bytes, bpf_skb_store_bytes, bpf_skb_vlan_pop,
-    bpf_skb_vlan_push,
+    bpf_ktime_get_ns, bpf_ktime_get_tai_ns, bpf_skb_change_head, bpf_skb_load_bytes,
+    bpf_skb_store_bytes, bpf_skb_vlan_pop, bpf_skb_vlan_push,
 };
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
@@ -14,9 +14,10 @@ use tsn_common::{
     parse_offloaded,
 };
 
-use crate::maps::{POLICIES, SLOT, UNNAMED_CLOCK_IS_TAI, count};
+use crate::maps::{CLOCKS_ARE_NAMED, POLICIES, SECRET, SLOT, count};
 
-/// `skb->tstamp_type` values; TAI has its own since Linux 6.11.
+/// `skb->tstamp_type` values. Before Linux 6.11 the clock of `SO_TXTIME` is not told: with any it was 0, and 1 in 6.9 and
+/// 6.10.
 const CLOCK_UNNAMED: u8 = 0;
 const CLOCK_MONOTONIC: u8 = 1;
 const CLOCK_TAI: u8 = 2;
@@ -24,7 +25,7 @@ const CLOCK_TAI: u8 = 2;
 const ADDRESSES_BYTES: usize = 12;
 const VLAN_TAG_BYTES: usize = 4;
 
-/// tcx egress on the pod's end of the veth pair.
+/// tcx egress on the pod's end of the veth pair, or before Linux 6.6 a filter of `clsact` there.
 ///
 /// Whatever happens the frame goes on to the next program: a frame that cannot be stamped is an untimed one.
 #[classifier]
@@ -35,7 +36,10 @@ pub fn stamp(ctx: TcContext) -> i32 {
 
 fn try_stamp(skb: *mut __sk_buff) -> Option<()> {
     let slot = SLOT.load();
-    let policy = POLICIES.get(slot)?;
+    // A program that was left behind has another pod's slot, or none.
+    let policy = POLICIES
+        .get(slot)
+        .filter(|policy| policy.secret == SECRET.load())?;
     let frame = Skb(skb);
     // SAFETY: the context is valid while the program runs, and the verifier checks each access.
     let (priority, tag) = unsafe { ((*skb).priority.min(255) as u8, Tag::beside(skb)) };
@@ -50,7 +54,10 @@ fn try_stamp(skb: *mut __sk_buff) -> Option<()> {
         launch_time_ns,
         secret: policy.secret,
     };
-    match tag {
+    // Read again: kept in a register or on the stack, half of the tag would be undefined without one, and verifiers before
+    // Linux 6.3 refuse a program that so much as copies that.
+    // SAFETY: as above.
+    match unsafe { Tag::beside(skb) } {
         None => prepend(skb, &header)?,
         Some(tag) => prepend_with_tags(skb, &header, tag)?,
     }
@@ -67,10 +74,24 @@ fn launch_time(skb: *mut __sk_buff, key: &FrameKey) -> (TimeBase, u64) {
         return (TimeBase::None, 0);
     }
     match clock {
+        CLOCK_UNNAMED | CLOCK_MONOTONIC if CLOCKS_ARE_NAMED.load() == 0 => {
+            (nearer_clock(time_ns), time_ns)
+        }
         CLOCK_MONOTONIC => (TimeBase::Monotonic, time_ns),
         CLOCK_TAI => (TimeBase::Tai, time_ns),
-        CLOCK_UNNAMED if UNNAMED_CLOCK_IS_TAI.load() != 0 => (TimeBase::Tai, time_ns),
         _ => (TimeBase::None, 0),
+    }
+}
+
+/// The clock whose time now is nearer: a launch time is seconds away at most, the clocks are decades apart.
+#[inline(always)]
+fn nearer_clock(time_ns: u64) -> TimeBase {
+    // SAFETY: the helpers take nothing.
+    let (tai_ns, monotonic_ns) = unsafe { (bpf_ktime_get_tai_ns(), bpf_ktime_get_ns()) };
+    if time_ns.abs_diff(tai_ns) < time_ns.abs_diff(monotonic_ns) {
+        TimeBase::Tai
+    } else {
+        TimeBase::Monotonic
     }
 }
 

@@ -22,8 +22,8 @@ pub fn load_xdp<'a>(object: &'a mut Ebpf, name: &'static str) -> Result<&'a mut 
     Ok(program)
 }
 
-/// Loads a tcx program of the object into the kernel.
-pub fn load_tcx<'a>(
+/// Loads a traffic control program of the object into the kernel.
+pub fn load_classifier<'a>(
     object: &'a mut Ebpf,
     name: &'static str,
 ) -> Result<&'a mut SchedClassifier, ProgramError> {

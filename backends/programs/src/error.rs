@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use tsn_common::{MAX_PODS, MAX_RULES};
 
+use crate::release::OLDEST_KERNEL;
+
 /// Why an operation on the kernel programs failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,6 +44,15 @@ pub enum ProgramError {
     /// The kernel does not tell its version.
     #[error("cannot tell the kernel's version: {0}")]
     Kernel(String),
+    /// The kernel lacks what the programs need.
+    #[error(
+        "Linux {release} is too old: the kernel programs need {}.{} or newer; boot such a kernel", OLDEST_KERNEL.0,
+        OLDEST_KERNEL.1
+    )]
+    KernelTooOld {
+        /// Its release.
+        release: String,
+    },
     /// The object lacks something; it was built from other sources than this program.
     #[error("the kernel programs' object has no {0}; build it anew: cargo xtask ebpf")]
     Object(&'static str),
@@ -165,9 +176,7 @@ pub enum ProgramError {
         mtu: u32,
     },
     /// A program could not be attached.
-    #[error(
-        "cannot attach program {program} to {device}: {source} (links to tcx need Linux 6.6 or newer)"
-    )]
+    #[error("cannot attach program {program} to {device}: {source}")]
     Attach {
         /// The program.
         program: &'static str,
@@ -175,6 +184,27 @@ pub enum ProgramError {
         device: String,
         /// Why.
         source: Box<aya::programs::ProgramError>,
+    },
+    /// The stamp program could not be attached by a filter, or removed, or looked for.
+    #[error(
+        "cannot reach the stamp program's filter at {device}: {source} (before Linux 6.6 it takes the kernel's modules: \
+         modprobe -a sch_ingress cls_bpf)"
+    )]
+    Filter {
+        /// The pod's interface.
+        device: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// There is no place for the stamp program's filter.
+    #[error(
+        "device {device} of the pod has the queueing discipline `ingress`, which leaves no place for `clsact`, in which \
+         the stamp program goes before Linux 6.6; replace it by clsact, which takes the same filters: tc qdisc del dev \
+         {device} ingress; tc qdisc add dev {device} clsact"
+    )]
+    IngressDiscipline {
+        /// The pod's interface.
+        device: String,
     },
     /// A link that an earlier run pinned could not be taken over.
     #[error("cannot take over the link pinned at {}: {source}", path.display())]

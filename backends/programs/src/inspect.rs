@@ -7,7 +7,8 @@ use aya::programs::loaded_programs;
 
 use super::ProgramError;
 use super::kernel::PinnedLink;
-use super::pins::{decode, list, read_value};
+use super::pins::{PodPins, decode, list, read_value};
+use super::stamp_hook::attached;
 
 /// What is pinned under a directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,7 +69,11 @@ impl Pinned {
 
     fn add(&mut self, name: &'static str, encoded_owner: &str, path: &Path) {
         // One that is gone, or goes right now, is not pinned.
-        let Ok(info) = PinnedLink::open(path).and_then(|link| link.info()) else {
+        let info = match name {
+            "stamp" => path.parent().and_then(|pod| attached(&PodPins::at(pod))),
+            _ => PinnedLink::open(path).and_then(|link| link.info()).ok(),
+        };
+        let Some(info) = info else {
             return;
         };
         self.programs.push(PinnedProgram {

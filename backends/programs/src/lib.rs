@@ -13,6 +13,7 @@
 //! <pin_dir>/pods/<name>/interface ... `interface`, `inside-ifindex` and `host-ifindex`
 //! <pin_dir>/pods/<name>/mtu -> 1500   the host end's MTU before the pod was attached
 //! <pin_dir>/pods/<name>/gro -> false  whether GRO was on at the pod's end
+//! <pin_dir>/pods/<name>/clsact, filter  in the place of `stamp` before 6.6: whether `clsact` was there, and the program
 //! <pin_dir>/pods/<name>/object -> 42  which build the pod's programs are of
 //! ```
 //!
@@ -22,11 +23,12 @@
 //! A later run adopts all of it, and puts its own programs in the place of the old ones without a moment between. Only
 //! where the maps hold records of another version (`tsn_common::LAYOUT`) is everything detached first.
 //!
-//! Links to tcx need Linux 6.6. A host end is served with one receive queue, which is what a veth has unless told
+//! Before Linux 6.6, which has no tcx, the stamp program is in a filter (`stamp_hook.rs`). A host end is served with one receive queue, which is what a veth has unless told
 //! otherwise.
 
 mod addresses;
 mod attach;
+mod clsact;
 mod device;
 mod error;
 mod ethtool;
@@ -39,7 +41,10 @@ mod netns;
 mod overlay;
 mod pins;
 mod pod;
+mod release;
+mod rtnetlink;
 mod slots;
+mod stamp_hook;
 mod uplink;
 mod veth_pods;
 mod xsk_ring;
@@ -63,6 +68,8 @@ pub use error::ProgramError;
 pub use ethtool::{Channels, Coalescing, Ethtool};
 pub use inspect::{Pinned, PinnedProgram, program_name};
 pub use netns::within as within_netns;
+pub use release::{KernelRelease, OLDEST_KERNEL};
+pub use stamp_hook::StampHook;
 pub use veth_pods::VethPods;
 pub use xsk_ring::{Ring, ring_offsets};
 
@@ -88,6 +95,7 @@ pub struct Programs {
     beats: Arc<Mapping>,
     /// Tells this build's object from another's.
     object: u64,
+    stamp_hook: StampHook,
     /// Holds the ring of the programs' log until it is taken.
     logs: Option<Ebpf>,
 }
@@ -136,8 +144,15 @@ impl Programs {
     ///
     /// # Errors
     ///
-    /// When `pin_dir` is on no bpffs, or the kernel refuses the maps.
+    /// When the kernel is too old or refuses the maps, or `pin_dir` is on no bpffs.
     pub fn open(pin_dir: &Path, heartbeat_timeout: Duration) -> Result<Self, ProgramError> {
+        let kernel = KernelRelease::of_this_machine()?;
+        tracing::info!(
+            %kernel,
+            stamp = %StampHook::of_this_kernel(),
+            clocks_of_launch_times = if kernel.names_clocks() { "named" } else { "by value" },
+            "kernel programs"
+        );
         let pins = Pins::open(pin_dir)?;
         if pins.layout_is_ours() {
             return Self::with_maps(pins, heartbeat_timeout);
@@ -163,6 +178,7 @@ impl Programs {
             maps,
             beats: Arc::new(beats),
             object: maps::object_id(),
+            stamp_hook: StampHook::of_this_kernel(),
             logs: Some(object),
         };
         programs.forget_routes()?;

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use aya::maps::xdp::{DevMap, XdpMapError, XskMap};
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray};
-use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfLoader};
 use tsn_common::{PodPolicy, RouteEntry, TunnelKey};
 
 use super::ProgramError;
+use super::release::KernelRelease;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("TSN_EBPF_OBJECT"));
 
@@ -39,20 +39,21 @@ const PINNED: [&str; 10] = [
 pub struct Instance {
     /// The pod's index into the maps.
     pub slot: u32,
+    /// The pod's secret.
+    pub secret: u64,
     /// The uplink's Ethernet address.
     pub uplink_address: [u8; 6],
 }
 
 /// Loads the object: its maps are those pinned under `directory`, made and pinned where missing.
 pub fn load(directory: &Path, instance: Instance) -> Result<Ebpf, ProgramError> {
-    // Before 6.11 only the monotonic clock had a `tstamp_type` of its own.
-    let kernel =
-        KernelVersion::current().map_err(|error| ProgramError::Kernel(error.to_string()))?;
-    let unnamed_is_tai = u8::from(kernel < KernelVersion::new(6, 11, 0));
+    let kernel = KernelRelease::of_this_machine()?;
+    let clocks_are_named = u8::from(kernel.names_clocks());
     let mut loader = EbpfLoader::new();
     loader.override_global("SLOT", &instance.slot, true);
     loader.override_global("UPLINK_ADDRESS", &instance.uplink_address, true);
-    loader.override_global("UNNAMED_CLOCK_IS_TAI", &unnamed_is_tai, true);
+    loader.override_global("SECRET", &instance.secret, true);
+    loader.override_global("CLOCKS_ARE_NAMED", &clocks_are_named, true);
     for name in PINNED {
         loader.map_pin_path(name, directory.join(name));
     }

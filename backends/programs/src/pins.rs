@@ -106,6 +106,11 @@ impl Pins {
 pub struct PodPins(PathBuf);
 
 impl PodPins {
+    /// Those in a directory.
+    pub(super) fn at(directory: &Path) -> Self {
+        Self(directory.to_owned())
+    }
+
     /// The link of the redirect program.
     pub fn redirect(&self) -> PathBuf {
         self.0.join("redirect")
@@ -114,6 +119,17 @@ impl PodPins {
     /// The link of the stamp program.
     pub fn stamp(&self) -> PathBuf {
         self.0.join("stamp")
+    }
+
+    /// The kernel's number of the stamp program, where that is attached by a filter.
+    pub fn filter(&self) -> Option<u32> {
+        read_value(&self.0.join("filter"))
+    }
+
+    /// Notes it.
+    pub fn set_filter(&self, program: u32) -> Result<(), ProgramError> {
+        unlink(&self.0.join("filter"))?;
+        write_value(&self.0.join("filter"), program)
     }
 
     /// The pod's index into the maps.
@@ -130,6 +146,7 @@ impl PodPins {
             host_ifindex: read_value(&self.0.join("host-ifindex"))?,
             host_mtu: self.host_mtu()?,
             gro: read_value(&self.0.join("gro"))?,
+            clsact: read_value(&self.0.join("clsact")),
         })
     }
 
@@ -164,6 +181,9 @@ impl PodPins {
         write_value(&self.0.join("host-ifindex"), before.host_ifindex)?;
         write_value(&self.0.join("mtu"), before.host_mtu)?;
         write_value(&self.0.join("gro"), before.gro)?;
+        if let Some(was_there) = before.clsact {
+            write_value(&self.0.join("clsact"), was_there)?;
+        }
         write_value(&self.0.join("slot"), slot)
     }
 
@@ -191,6 +211,8 @@ pub struct Before {
     pub host_mtu: u32,
     /// Whether GRO was on at the pod's end.
     pub gro: bool,
+    /// Whether the pod's end had a `clsact`; `None` where the stamp program is attached by a link.
+    pub clsact: Option<bool>,
 }
 
 /// The index of the device to which the link pinned at `path` is attached, if there are such a link and device.

@@ -12,6 +12,7 @@ use super::device::Device;
 use super::maps::{Instance, load, map_error};
 use super::pins::{Before, PodPins, attached_to, detach};
 use super::slots::{address_of, random_secret};
+use super::stamp_hook::{self, StampHook};
 use super::{AttachedPod, ProgramError, Programs, VethPod, attach, namespace_id, netns};
 
 /// How long a frame may lie in a veth's queue, between the stamp program and the redirect program.
@@ -54,7 +55,7 @@ impl Programs {
             });
         }
         let adopted = attached_to(&pins.redirect()) == Some(pair.host.index)
-            && attached_to(&pins.stamp()) == Some(pair.inside.index);
+            && stamp_hook::is_attached_to(&pins, pair.inside.index);
         let adopted_slot = pins.slot().filter(|_| adopted);
         let slot = match adopted_slot {
             Some(slot) => {
@@ -95,7 +96,7 @@ impl Programs {
             let is_here = Device::by_index(before.host_ifindex).is_ok();
             is_here
                 && attached_to(&pins.redirect()) == Some(before.host_ifindex)
-                && attached_to(&pins.stamp()).is_some()
+                && stamp_hook::attached(&pins).is_some_and(|link| link.ifindex.is_some())
         })
     }
 
@@ -112,6 +113,7 @@ impl Programs {
             return Ok(());
         }
         detach(&pins.stamp())?;
+        self.detach_filter(&pins)?;
         let redirected = attached_to(&pins.redirect());
         if redirected.is_some() {
             // A stamped frame must not meet a host end that does not take the stamp off.
@@ -134,6 +136,21 @@ impl Programs {
         pins.remove()
     }
 
+    /// Removes the stamp program's filter, where it is attached by one.
+    fn detach_filter(&mut self, pins: &PodPins) -> Result<(), ProgramError> {
+        let Some(before) = pins.before().filter(|before| before.clsact.is_some()) else {
+            return Ok(());
+        };
+        // It may be where nobody finds it any more.
+        if let Some(slot) = pins.slot() {
+            self.clear_rules(slot)?;
+        }
+        if let Err(error) = stamp_hook::remove_filter(&before) {
+            tracing::warn!(%error, "the stamp program of a pod stays, and does nothing");
+        }
+        Ok(())
+    }
+
     fn adopt(
         &mut self,
         pod: &VethPod,
@@ -151,10 +168,13 @@ impl Programs {
         if pins.object() == Some(self.object) {
             return Ok(());
         }
-        let mut object = self.load(slot)?;
+        let mut object = self.load(slot, policy.secret)?;
         pins.set_object(None)?;
         attach::replace_xdp(attach::load_xdp(&mut object, "redirect")?, &pins.redirect())?;
-        attach::replace_tcx(attach::load_tcx(&mut object, "stamp")?, &pins.stamp())?;
+        let stamp = attach::load_classifier(&mut object, "stamp")?;
+        netns::within(&pod.end.netns, || {
+            self.stamp_hook.replace(stamp, &pair.inside, pins)
+        })?;
         pins.set_object(Some(self.object))
     }
 
@@ -166,10 +186,11 @@ impl Programs {
         slot: u32,
     ) -> Result<(), ProgramError> {
         // From here on `detach_pod` knows what to take back.
-        pins.create(slot, &look(pod, pair)?)?;
-        self.write_slot(slot, pod, pair, random_secret()?)?;
+        pins.create(slot, &look(pod, pair, self.stamp_hook)?)?;
+        let secret = random_secret()?;
+        self.write_slot(slot, pod, pair, secret)?;
         self.clear_counters(slot)?;
-        let mut object = self.load(slot)?;
+        let mut object = self.load(slot, secret)?;
         prepare(pod, pair)?;
         let redirect = attach::load_xdp(&mut object, "redirect")?;
         attach::attach_xdp(
@@ -179,16 +200,17 @@ impl Programs {
             XdpMode::Driver,
             &pins.redirect(),
         )?;
-        let stamp = attach::load_tcx(&mut object, "stamp")?;
+        let stamp = attach::load_classifier(&mut object, "stamp")?;
         netns::within(&pod.end.netns, || {
-            attach::attach_tcx(stamp, "stamp", &pair.inside, &pins.stamp())
+            self.stamp_hook.attach(stamp, &pair.inside, pins)
         })?;
         pins.set_object(Some(self.object))
     }
 
-    fn load(&self, slot: u32) -> Result<Ebpf, ProgramError> {
+    fn load(&self, slot: u32, secret: u64) -> Result<Ebpf, ProgramError> {
         let instance = Instance {
             slot,
+            secret,
             ..Instance::default()
         };
         load(&self.pins.maps(), instance)
@@ -211,7 +233,7 @@ fn find_pair(pod: &VethPod, pins: &PodPins) -> Result<Pair, ProgramError> {
 }
 
 /// The pair with the pinned indices, if it is in that namespace.
-fn pinned_pair(netns: &Path, before: &Before) -> Option<Pair> {
+pub(super) fn pinned_pair(netns: &Path, before: &Before) -> Option<Pair> {
     let pair = pair_of_index(netns, before.inside_ifindex).ok()?;
     (pair.host.index == before.host_ifindex).then_some(pair)
 }
@@ -255,14 +277,18 @@ fn pair_of(inside: Device, netns: &Path) -> Result<Pair, ProgramError> {
 }
 
 /// What there is to put back.
-fn look(pod: &VethPod, pair: &Pair) -> Result<Before, ProgramError> {
+fn look(pod: &VethPod, pair: &Pair, hook: StampHook) -> Result<Before, ProgramError> {
+    let (gro, clsact) = netns::within(&pod.end.netns, || {
+        Ok((pair.inside.gro()?, hook.look(&pair.inside)?))
+    })?;
     Ok(Before {
         netns: pod.end.netns.clone(),
         interface: pod.end.interface.clone(),
         inside_ifindex: pair.inside.index,
         host_ifindex: pair.host.index,
         host_mtu: pair.host.mtu,
-        gro: netns::within(&pod.end.netns, || pair.inside.gro())?,
+        gro,
+        clsact,
     })
 }
 

@@ -96,6 +96,14 @@ impl Programs {
         }
     }
 
+    /// From now on none of the pod's frames is stamped or steered.
+    pub(super) fn clear_rules(&mut self, slot: u32) -> Result<(), ProgramError> {
+        let failed = map_error("POLICIES");
+        let mut policy = self.maps.policies.get(&slot, 0).map_err(&failed)?;
+        policy.rule_count = 0;
+        self.maps.policies.set(slot, policy, 0).map_err(failed)
+    }
+
     pub(super) fn clear_slot(&mut self, slot: u32) -> Result<(), ProgramError> {
         self.forget_addresses(slot, &[], &[])?;
         self.remove_socket(slot)?;

@@ -73,8 +73,10 @@ macro_rules! codes {
 
 codes! {
     Kernel {
-        /// The kernel is older than 6.6 and has no tcx links.
+        /// The kernel is older than 6.1, with which tsnd does not start.
         KernelTooOld = "kernel-too-old" Error,
+        /// The kernel is older than 6.6 and has no tcx: a pod with CAP_NET_ADMIN can remove its stamp program.
+        NoTcx = "no-tcx" Note,
         /// AF_XDP sockets are not to be had.
         NoAfXdp = "no-af-xdp" Error,
         /// The directory of pins is on no bpffs.

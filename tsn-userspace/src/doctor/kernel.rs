@@ -1,5 +1,7 @@
 //! What the kernel can do.
 
+use tsn_programs::OLDEST_KERNEL;
+
 use super::options::KernelOptions;
 use super::{Code, Findings, Machine, Subject};
 
@@ -12,6 +14,9 @@ const FAST_CLOCKSOURCES: [&str; 5] = [
     "riscv_clocksource",
 ];
 
+/// The first kernel with tcx.
+const TCX_SINCE: (u32, u32) = (6, 6);
+
 /// Kernel version as (major, minor).
 pub fn version(machine: &Machine) -> Option<(u32, u32)> {
     let release = machine.text("/proc/sys/kernel/osrelease")?;
@@ -21,6 +26,7 @@ pub fn version(machine: &Machine) -> Option<(u32, u32)> {
 
 pub(super) fn examine(machine: &Machine, subject: &Subject, findings: &mut Findings) {
     release(machine, findings);
+    tcx(machine, findings);
     af_xdp(machine, findings);
     bpffs(machine, subject, findings);
     jit_and_btf(machine, findings);
@@ -32,17 +38,31 @@ pub(super) fn examine(machine: &Machine, subject: &Subject, findings: &mut Findi
 fn release(machine: &Machine, findings: &mut Findings) {
     let release = machine.text("/proc/sys/kernel/osrelease");
     let release = release.unwrap_or_else(|| "of unknown release".to_owned());
+    let (major, minor) = OLDEST_KERNEL;
     match version(machine) {
-        Some(version) if version < (6, 6) => findings.bad(
+        Some(version) if version < (major.into(), minor.into()) => findings.bad(
             Code::KernelTooOld,
             format!("Linux {release}"),
-            "pods cannot be attached: links to tcx came with 6.6",
-            "boot Linux 6.6 or newer",
+            "tsnd does not start: its kernel programs use what came later",
+            format!("boot Linux {major}.{minor} or newer"),
         ),
         _ => findings.fine(
             Code::KernelTooOld,
-            format!("Linux {release} (6.6 is needed)"),
+            format!("Linux {release} ({major}.{minor} is needed)"),
         ),
+    }
+}
+
+fn tcx(machine: &Machine, findings: &mut Findings) {
+    match version(machine) {
+        Some(version) if version < TCX_SINCE => findings.bad(
+            Code::NoTcx,
+            "no tcx, which came with Linux 6.6",
+            "a pod's stamp program is in a clsact filter of the pod's network namespace: it outlives the daemon as a link \
+             does, but a pod with CAP_NET_ADMIN can remove it, and is attached anew then",
+            "boot Linux 6.6 or newer if pods have CAP_NET_ADMIN",
+        ),
+        _ => findings.fine(Code::NoTcx, "pods' stamp programs are attached by tcx links"),
     }
 }
 

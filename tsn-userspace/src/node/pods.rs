@@ -224,7 +224,8 @@ impl<B: Backend> Node<B> {
         }
     }
 
-    /// Takes out pods whose device is gone; they wait until it is back.
+    /// Takes out pods whose device is gone, or whose stamp program is where a pod can remove it (before Linux 6.6). They wait
+    /// until they can be attached anew.
     pub(super) async fn take_out_lost(&mut self) {
         let gone: Vec<String> = self
             .pods
@@ -242,12 +243,16 @@ impl<B: Backend> Node<B> {
             };
             tracing::warn!(
                 pod = name,
-                "its device is gone; waiting for it to come back"
+                "its device or a kernel program of it is gone; it is attached anew as soon as that can be done"
             );
             if let Err(error) = self.detach(&name).await {
                 tracing::error!(pod = name, %error, "cannot take it out");
             }
-            self.wait_for(pod, origin, "the pod's device is gone".to_owned());
+            self.wait_for(
+                pod,
+                origin,
+                "the pod's device or a kernel program of it is gone".to_owned(),
+            );
         }
     }
 

@@ -16,9 +16,15 @@ pub const BREAKS: &[Break] = &[
     // The kernel.
     (
         |s| {
-            s.write("/proc/sys/kernel/osrelease", "6.1.0-9\n");
+            s.write("/proc/sys/kernel/osrelease", "6.0.0-9\n");
         },
-        &[Code::KernelTooOld],
+        &[Code::KernelTooOld, Code::NoTcx],
+    ),
+    (
+        |s| {
+            s.write("/proc/sys/kernel/osrelease", "6.5.0-9\n");
+        },
+        &[Code::NoTcx],
     ),
     (
         |s| s.kernel.af_xdp = Some(ErrorKind::Unsupported),
