@@ -4,7 +4,7 @@ mod common;
 
 use std::{os::unix::fs::PermissionsExt, process::Command};
 
-use common::{BOUND, Bed, Settings};
+use common::{BOUND, Bed, Settings, stamp};
 use serde_json::Value;
 use tsn_tests::{
     clients::binary,
@@ -146,9 +146,7 @@ fn what_is_broken_beside_a_daemon_is_found_and_gone_when_mended() {
     })
     .unwrap();
 
-    // Without its pin, the link goes with its last descriptor.
-    let stamp = bed.home.pin_directory().join("pods/pod1/stamp");
-    std::fs::remove_file(stamp).unwrap();
+    stamp::take_away(&bed, 1);
     let report = Report::of(&bed);
     assert!(report.only_error("program-missing").contains("stamp"));
 

@@ -11,12 +11,14 @@ use std::{
 use common::{
     BEST_EFFORT, BOUND, Bed, CONTROL, RAW_ETHERTYPE, Settings, VIDEO, configuration_without_pods,
     counters::{Counters, number, sum},
-    pod_settings,
+    pod_settings, stamp,
     traffic::{Talker, assert_complete, numbers},
     wait_at_rest,
 };
 use serde_json::Value;
-use tsn_tests::{confined::confined_python, daemon::Daemon, process::Process, topology::Pod};
+use tsn_tests::{
+    confined::confined_python, daemon::Daemon, process::Process, topology::Pod, wait::wait_until,
+};
 
 const DETACH: &str = include_str!("hostile_pod/detach.py");
 const FLOOD: &str = include_str!("hostile_pod/flood.py");
@@ -36,8 +38,10 @@ fn attack(pod: &Pod, program: &str, arguments: &[String]) -> Value {
 
 /// What is attached to a pod.
 struct Attached {
-    /// Number, program's number and device of the links: redirect and stamp.
+    /// Number, program's number and device of the links: redirect, and stamp where that is attached by one.
     links: Vec<[u64; 3]>,
+    /// The number of the stamp program where that is attached by a filter (before Linux 6.6).
+    filter: Option<u64>,
     /// Number of the map of policies.
     map: u64,
     /// The secret, as it is in the pod's stamps.
@@ -45,15 +49,18 @@ struct Attached {
 }
 
 impl Attached {
-    fn to(bed: &Bed, pod: &str) -> Self {
+    fn to(bed: &Bed, pod: usize) -> Self {
         let pins = bed.home.pin_directory();
-        let pinned = |what| pins.join("pods").join(pod).join(what);
+        let pinned = |what| pins.join(format!("pods/pod{pod}")).join(what);
         let slot = std::fs::read_link(pinned("slot")).unwrap();
+        let filter = stamp::filter(bed, pod);
+        let stamp_link = filter.is_none().then(|| pinned("stamp"));
         let output = Command::new("python3")
             .args(["-c", INSPECT])
             .arg(pins.join("maps/POLICIES"))
             .arg(slot)
-            .args([pinned("redirect"), pinned("stamp")])
+            .arg(pinned("redirect"))
+            .args(stamp_link)
             .output()
             .unwrap();
         assert!(
@@ -64,6 +71,7 @@ impl Attached {
         let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
         Self {
             links: serde_json::from_value(seen["links"].clone()).unwrap(),
+            filter,
             map: number(&seen["map"]),
             secret: seen["value"].as_str().unwrap()[..16].to_owned(),
         }
@@ -100,26 +108,39 @@ fn assert_served(bed: &Bed, daemon: &Daemon, pod: usize, datagrams: u32) {
     );
 }
 
+/// Waits until the daemon has attached a pod anew whose filter was `before`, and which does nothing about it any more.
+fn wait_for_another_filter(bed: &Bed, daemon: &Daemon, pod: usize, before: u64) {
+    let name = format!("pod{pod}");
+    wait_until("the pod to be attached anew", BOUND * 3, || {
+        stamp::filter_is_there(bed, pod)
+            && stamp::filter(bed, pod) != Some(before)
+            && Counters::of(daemon).pod(&name)["waits-for"].is_null()
+    })
+    .unwrap();
+}
+
 #[test]
 fn a_hostile_pod_detaches_nothing() {
     let bed = Bed::new(2);
     let daemon = bed.start(&bed.configuration(&Settings::default()));
     assert_served(&bed, &daemon, 1, 50);
-    let before = ["pod1", "pod2"].map(|pod| Attached::to(&bed, pod));
-    let of_all = |part: usize| {
-        let numbers = before
-            .iter()
-            .flat_map(|pod| &pod.links)
-            .map(|link| link[part].to_string());
-        numbers.collect::<Vec<_>>().join(",")
+    let before = [1, 2].map(|pod| Attached::to(&bed, pod));
+    let list = |numbers: Vec<u64>| {
+        let numbers: Vec<_> = numbers.iter().map(u64::to_string).collect();
+        numbers.join(",")
     };
+    let links = || before.iter().flat_map(|pod| &pod.links);
+    let filters = before.iter().filter_map(|pod| pod.filter);
     let arguments = [
-        of_all(0),
-        of_all(1),
+        list(links().map(|link| link[0]).collect()),
+        list(links().map(|link| link[1]).chain(filters).collect()),
         before[0].map.to_string(),
         bed.far(1).ipv4.to_string(),
         CONTROL.to_string(),
     ];
+    let wire = bed.capture();
+    let gap = Duration::from_millis(5);
+    let neighbour = Talker::start(bed.near(2), bed.far(2), VIDEO, 200, gap);
     let ended = attack(bed.near(1), DETACH, &arguments);
     println!("{ended:#}");
     let ended = ended.as_object().unwrap();
@@ -143,22 +164,32 @@ fn a_hostile_pod_detaches_nothing() {
     ] {
         denied(refused);
     }
-    // The pod has what it needs to try: its own programs are taken.
-    for allowed in [
-        "load a program of its own",
-        "be asked before the stamp program",
-        "add a clsact qdisc",
-    ] {
-        assert_eq!(ended[allowed], "done", "{allowed}");
+    // The pod has what it needs to try: its own programs are taken, and a filter is its namespace's.
+    let allowed: &[&str] = match before[0].filter {
+        None => &["be asked before the stamp program", "add a clsact qdisc"],
+        Some(_) => &["delete all egress filters"],
+    };
+    for allowed in ["load a program of its own"].iter().chain(allowed) {
+        assert_eq!(ended[*allowed], "done", "{allowed}");
     }
-    for (pod, before) in ["pod1", "pod2"].into_iter().zip(&before) {
+    if let Some(before) = before[0].filter {
+        wait_for_another_filter(&bed, &daemon, 1, before);
+    }
+    for (pod, before) in [1, 2].into_iter().zip(&before) {
         let now = Attached::to(&bed, pod);
+        if pod == 1 && before.filter.is_some() {
+            // What is left of the old program, wherever the pod has it, has a secret that is worth nothing.
+            assert_ne!(now.secret, before.secret);
+            continue;
+        }
         assert_eq!(
             now.links, before.links,
             "the same links, programs and devices"
         );
+        assert_eq!(now.filter, before.filter);
         assert_eq!(now.secret, before.secret);
     }
+    let sent = neighbour.finish();
     for pod in [1, 2] {
         assert_served(&bed, &daemon, pod, 100);
     }
@@ -166,13 +197,14 @@ fn a_hostile_pod_detaches_nothing() {
     counters.assert_conserved();
     assert_eq!(counters.all_drops(), 0, "{}", counters.all_causes());
     daemon.terminate().unwrap();
+    assert_complete(&numbers(&wire.finish().unwrap(), VIDEO), sent);
 }
 
 #[test]
 fn a_hostile_pod_forges_no_stamp_but_its_own() {
     let bed = Bed::new(2);
     let daemon = bed.start(&bed.configuration(&Settings::default()));
-    let neighbour = Attached::to(&bed, "pod1");
+    let neighbour = Attached::to(&bed, 1);
     // A frame of the neighbour, of which the hostile pod knows the secret too.
     let frame: Vec<u8> = [
         &[2, 0, 0, 0, 2, 1, 2, 0, 0, 0, 1, 1][..],

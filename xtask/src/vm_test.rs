@@ -86,7 +86,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     need_root("`cargo xtask vm-test`")?;
     let packages = if std::env::var_os("TSN_BIN_DIR").is_some() {
         // Little is built here, and of the packages of the tests no more than needed.
-        vec!["--package", "tsn-tests", "--package", "tsn-vm-tests"]
+        ["tsn-tests", "tsn-vm-tests", "tsn-programs"]
+            .into_iter()
+            .flat_map(|name| ["--package", name])
+            .collect()
     } else {
         build::run()?;
         dpdk::workspace()

@@ -10,6 +10,7 @@ pub mod overlay_frames;
 pub mod packets;
 pub mod runs;
 pub mod shim;
+pub mod stamp;
 pub mod traffic;
 
 use std::{

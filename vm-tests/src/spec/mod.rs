@@ -201,6 +201,14 @@ impl TestFile {
         }
     }
 
+    /// The tests of the kernel programs, `backends/programs/tests`.
+    pub fn of_programs() -> Self {
+        Self {
+            package: "tsn-programs",
+            ..Self::of_vm_tests("programs")
+        }
+    }
+
     /// Only tests whose name contains this.
     #[must_use]
     pub fn only(mut self, part: &'static str) -> Self {

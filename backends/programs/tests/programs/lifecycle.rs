@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nix::net::if_::if_nametoindex;
 use tsn_common::{MAX_RULES, PodCounter, Rule};
-use tsn_programs::{AttachedPod, ProgramError, Programs};
+use tsn_programs::{AttachedPod, ProgramError, Programs, StampHook};
 
 use crate::lab::{Lab, PEER, POD, PORT, run};
 use crate::traffic::{received, send_timed};
@@ -57,7 +57,7 @@ fn a_later_run_adopts_what_is_attached() {
 }
 
 /// What attaching might change of the pair: all that the kernel tells, but for the bridge's timers.
-fn look(lab: &Lab, inside: &str, host: &str) -> [String; 4] {
+fn look(lab: &Lab, inside: &str, host: &str) -> [String; 5] {
     let features = |namespace: &str, device: &str| {
         run(&format!(
             "ip netns exec {} ethtool -k {device}",
@@ -76,7 +76,25 @@ fn look(lab: &Lab, inside: &str, host: &str) -> [String; 4] {
     });
     let [three, four] = named
         .map(|(namespace, device)| features(namespace, device).replace(&format!("{device}:"), ""));
-    [one, two, three, four]
+    let disciplines = run(&format!(
+        "tc -n {} qdisc show dev {inside}",
+        lab.name("pod")
+    ));
+    [one, two, three, four, disciplines.replace(inside, "_")]
+}
+
+/// Takes the stamp program away behind the library's back.
+fn lose_stamp(lab: &Lab, inside: &str) {
+    match StampHook::of_this_kernel() {
+        // A link goes when nothing holds it any more.
+        StampHook::Tcx => {
+            std::fs::remove_file(lab.bpffs.join("tsnd/pods/pod/stamp")).unwrap();
+        }
+        StampHook::Clsact => drop(run(&format!(
+            "tc -n {} filter del dev {inside} egress",
+            lab.name("pod")
+        ))),
+    }
 }
 
 #[test]
@@ -117,7 +135,8 @@ fn renamed_ends_are_found_by_their_indices() {
         assert_eq!((after.adopted, after.slot), (true, first.slot));
         assert_eq!(after.host_interface, "outside");
         // As it is when it has to be attached anew.
-        std::fs::remove_file(lab.bpffs.join("tsnd/pods/pod/stamp")).unwrap();
+        lose_stamp(lab, "inside");
+        assert!(!programs.is_attached("pod"));
         let anew = programs.attach_pod(&lab.pod("pod")).unwrap();
         assert!(!anew.adopted && programs.is_attached("pod"));
         // Another device that has the name now is the one that is meant.
@@ -167,8 +186,10 @@ fn an_interrupted_detaching_is_brought_to_its_end() {
             programs.attach_pod(&lab.pod("pod")).unwrap();
             drop(programs);
             for name in done {
-                // A link goes when nothing holds it any more.
-                std::fs::remove_file(pin(name)).unwrap();
+                match *name {
+                    "stamp" => lose_stamp(lab, "eth0"),
+                    _ => std::fs::remove_file(pin(name)).unwrap(),
+                }
             }
             programs = open(lab);
             programs.detach_pod("pod").unwrap();
@@ -178,7 +199,8 @@ fn an_interrupted_detaching_is_brought_to_its_end() {
         // Or while it attaches: nothing but plain values, of which the last is missing.
         programs.attach_pod(&lab.pod("pod")).unwrap();
         drop(programs);
-        for name in ["stamp", "redirect", "object", "slot"] {
+        lose_stamp(lab, "eth0");
+        for name in ["redirect", "object", "slot"] {
             std::fs::remove_file(pin(name)).unwrap();
         }
         programs = open(lab);

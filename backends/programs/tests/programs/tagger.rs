@@ -1,5 +1,5 @@
-//! A tcx program that tags frames the way a VLAN interface of the pod would: with the outer tag beside the frame. It
-//! stands in for one, since not every kernel has VLAN interfaces.
+//! A program that tags frames before the stamp program sees them, the way a VLAN interface of the pod would: with the outer
+//! tag beside the frame. It stands in for one, since not every kernel has VLAN interfaces.
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -7,6 +7,9 @@ use std::path::Path;
 
 use aya::programs::tc::TcAttachOptions;
 use aya::programs::{LinkOrder, SchedClassifier, TcAttachType};
+use tsn_programs::StampHook;
+
+use crate::lab::run;
 
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_OBJ_PIN: libc::c_long = 6;
@@ -14,8 +17,9 @@ const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 const BPF_FUNC_SKB_VLAN_PUSH: i32 = 18;
 const TCX_NEXT: i32 = -1;
 
-/// Attaches it to egress of a device of this thread's namespace; detached when the value is dropped.
-pub fn attach(device: &str, vlan_ids: &[u16], pin: &Path) -> SchedClassifier {
+/// Attaches it to egress of a device of this thread's namespace: by tcx until the value is dropped, or where the kernel has
+/// none in a filter.
+pub fn attach(device: &str, vlan_ids: &[u16], pin: &Path) -> Option<SchedClassifier> {
     let mut instructions = vec![move_register(6, 1)];
     for &id in vlan_ids {
         instructions.extend([
@@ -27,12 +31,20 @@ pub fn attach(device: &str, vlan_ids: &[u16], pin: &Path) -> SchedClassifier {
     }
     instructions.extend([move_value(0, TCX_NEXT), instruction(0x95, 0, 0, 0)]);
     let _program = load(&instructions, pin).unwrap();
+    if StampHook::of_this_kernel() == StampHook::Clsact {
+        run(&format!("tc qdisc add dev {device} clsact"));
+        run(&format!(
+            "tc filter add dev {device} egress pref 1 bpf direct-action object-pinned {}",
+            pin.display()
+        ));
+        return None;
+    }
     let mut program = SchedClassifier::from_pin(pin).unwrap();
     let options = TcAttachOptions::TcxOrder(LinkOrder::first());
     program
         .attach_with_options(device, TcAttachType::Egress, options)
         .unwrap();
-    program
+    Some(program)
 }
 
 fn move_register(to: u8, from: u8) -> u64 {
