@@ -1,5 +1,6 @@
 //! Pages of `docs/` that are made from what the runs left.
 
+pub mod kernels;
 pub mod peers;
 
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use crate::places;
 type Writer = fn(&Path, &Path) -> Result<Vec<PathBuf>>;
 
 /// Each page, by its name and what makes it.
-const PAGES: [(&str, Writer); 1] = [("peers.md", peers::write)];
+const PAGES: [(&str, Writer); 2] = [("kernels.md", kernels::write), ("peers.md", peers::write)];
 
 /// Makes them all.
 ///
