@@ -1,15 +1,20 @@
 //! The [`Backend`] of AF_XDP: kernel programs and sockets brought together.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tsn_port::{Backend, Heartbeat, Link, Overlay, PodAttachment, PodEnd};
-use tsn_programs::{AttachedPod, Device, Ethtool, Programs, VethPod, VethPods};
+use tsn_programs::{
+    AttachedPod, Device, Ethtool, ProgramError, Programs, UplinkProgram, VethPod, VethPods,
+};
 
+use crate::port_socket::PortSocket;
 use crate::socket::Socket;
 use crate::umem::Umem;
+use crate::zero_copy::ZeroCopySocket;
 use crate::{AfxdpPort, BackendError, SocketError};
 
 /// Bytes of Ethernet header and two VLAN tags, which a chunk must hold beside the MTU.
@@ -32,6 +37,8 @@ pub struct AfxdpConfig {
     pub chunk_bytes: u32,
     /// Slots of every ring, a power of two and at least 32.
     pub ring_slots: u32,
+    /// Whether an uplink is to send in zero-copy mode where its driver has that.
+    pub zero_copy: bool,
 }
 
 impl Default for AfxdpConfig {
@@ -43,6 +50,7 @@ impl Default for AfxdpConfig {
             chunks: 16_384,
             chunk_bytes: 2048,
             ring_slots: DEFAULT_RING_SLOTS,
+            zero_copy: false,
         }
     }
 }
@@ -52,8 +60,37 @@ pub struct AfxdpBackend {
     pods: VethPods,
     umem: Arc<Umem>,
     ring_slots: u32,
-    /// Interface indices of the uplinks that are open, by name: a socket stays with its device whatever that is called.
-    uplinks: HashMap<String, u32>,
+    zero_copy: bool,
+    /// The uplinks that are open, by name.
+    uplinks: HashMap<String, Uplink>,
+}
+
+/// An uplink that is open.
+struct Uplink {
+    /// A socket stays with its device whatever that is called.
+    ifindex: u32,
+    program: UplinkProgram,
+    zero_copy: bool,
+}
+
+impl Uplink {
+    /// Where its receive program runs.
+    fn xdp(&self) -> &'static str {
+        if self.program.generic {
+            "generic"
+        } else {
+            "native"
+        }
+    }
+
+    /// How its socket sends.
+    fn socket(&self) -> &'static str {
+        if self.zero_copy {
+            "AF_XDP, zero-copy, queue 0"
+        } else {
+            "AF_XDP, copy mode, queue 0"
+        }
+    }
 }
 
 impl AfxdpBackend {
@@ -67,6 +104,7 @@ impl AfxdpBackend {
             umem: Umem::new(config.chunks, config.chunk_bytes, config.ring_slots)?,
             pods: VethPods::new(Programs::open(&config.pin_dir, config.heartbeat_timeout)?),
             ring_slots: config.ring_slots,
+            zero_copy: config.zero_copy,
             uplinks: HashMap::new(),
         })
     }
@@ -79,6 +117,34 @@ impl AfxdpBackend {
     /// Chunks of the shared memory that neither a frame nor a port holds.
     pub fn free_chunks(&self) -> usize {
         self.umem.free_chunks()
+    }
+
+    /// A socket to send by: in zero-copy mode, if that is wanted and the device can do it.
+    fn open_uplink_socket(
+        &self,
+        device: &Device,
+        program: UplinkProgram,
+    ) -> Result<PortSocket, SocketError> {
+        if self.zero_copy {
+            // A driver that does not run the program does not look at the socket's rings either.
+            let opened = if program.generic {
+                Err(io::Error::from(io::ErrorKind::Unsupported))
+            } else {
+                ZeroCopySocket::open(&self.umem, device.index, self.ring_slots)
+            };
+            match opened {
+                Ok(socket) => return Ok(PortSocket::ZeroCopy(socket)),
+                Err(error) => {
+                    tracing::warn!(
+                        device = device.name,
+                        %error,
+                        "the device has no zero-copy mode; it is used in copy mode"
+                    );
+                }
+            }
+        }
+        // Nothing is received on it: the kernel's own path has what is not for a pod.
+        Socket::open(&self.umem, &device.name, self.ring_slots, 0).map(PortSocket::Copy)
     }
 }
 
@@ -98,6 +164,7 @@ fn open_pod_port(
         .into());
     }
     let socket = Socket::open(umem, &pod.host_interface, ring_slots, ring_slots)?;
+    let socket = PortSocket::Copy(socket);
     Ok(AfxdpPort::new(socket, &pod.host_interface, pod.mtu, true))
 }
 
@@ -106,11 +173,32 @@ impl Backend for AfxdpBackend {
     type Error = BackendError;
 
     fn open_uplink(&mut self, device: &str) -> Result<AfxdpPort, BackendError> {
-        // Nothing is received on it: the kernel's own path has what is not for a pod.
-        let socket = Socket::open(&self.umem, device, self.ring_slots, 0)?;
-        let found = Device::by_name(device)?;
-        self.pods.programs.attach_uplink(device)?;
-        self.uplinks.insert(device.to_owned(), found.index);
+        let found = Device::by_name(device).map_err(|error| match error {
+            ProgramError::Device { source, .. } => {
+                let device = device.to_owned();
+                BackendError::Socket(SocketError::Open { device, source })
+            }
+            error => error.into(),
+        })?;
+        let program = self.pods.programs.attach_uplink(device)?;
+        let socket = self.open_uplink_socket(&found, program).inspect_err(|_| {
+            if !program.adopted {
+                // The socket's error is the one to tell.
+                let _ = self.pods.programs.detach_uplink(device);
+            }
+        })?;
+        let uplink = Uplink {
+            ifindex: found.index,
+            program,
+            zero_copy: socket.is_zero_copy(),
+        };
+        tracing::info!(
+            device,
+            xdp = uplink.xdp(),
+            socket = uplink.socket(),
+            "the uplink's modes"
+        );
+        self.uplinks.insert(device.to_owned(), uplink);
         Ok(AfxdpPort::new(socket, device, found.mtu, false))
     }
 
@@ -148,8 +236,8 @@ impl Backend for AfxdpBackend {
     }
 
     fn uplink_link(&self, device: &str) -> Link {
-        let index = self.uplinks.get(device);
-        index.map_or(Link::Gone, |&index| Device::link(index))
+        let uplink = self.uplinks.get(device);
+        uplink.map_or(Link::Gone, |uplink| Device::link(uplink.ifindex))
     }
 
     fn uplink_counters(&self, _: &str) -> Vec<(String, u64)> {
@@ -159,9 +247,15 @@ impl Backend for AfxdpBackend {
     fn uplink_facts(&self, device: &str) -> Vec<(&'static str, String)> {
         let ethtool = Ethtool::read(device);
         let told = [("driver", ethtool.driver), ("bus", ethtool.bus)];
+        let modes = self.uplinks.get(device).map(|uplink| {
+            [
+                ("xdp", uplink.xdp().to_owned()),
+                ("socket", uplink.socket().to_owned()),
+            ]
+        });
         told.into_iter()
             .filter_map(|(name, value)| Some((name, value?)))
-            .chain([("socket", "AF_XDP, copy mode, queue 0".to_owned())])
+            .chain(modes.into_iter().flatten())
             .collect()
     }
 

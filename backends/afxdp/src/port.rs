@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tsn_port::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels, checksum};
 
-use crate::socket::Socket;
+use crate::port_socket::PortSocket;
 use crate::umem::AfxdpFrame;
 
 /// Bytes that the kernel lets a frame have beyond the MTU: Ethernet header and one VLAN tag.
@@ -39,12 +39,12 @@ pub enum WakeError {
     },
 }
 
-/// An AF_XDP socket on queue 0 of a device, in copy mode.
+/// An AF_XDP socket on queue 0 of a device; in zero-copy mode if an uplink is to and can, otherwise in copy mode.
 ///
 /// Closing (dropping) it takes the kernel some milliseconds; do that outside of the worker's loop. Drain it
 /// before: what waits in its rings is lost, and a frame that a device is just reading may go out with another content.
 pub struct AfxdpPort {
-    socket: Socket,
+    socket: PortSocket,
     device: Arc<str>,
     complete_checksums: bool,
     max_frame_bytes: usize,
@@ -57,7 +57,7 @@ impl AfxdpPort {
     /// That is done at receipt: the frame's headers are read now anyway, most frames wait for their time afterwards,
     /// and nothing but the ring is left to do when that time has come.
     pub(crate) fn new(
-        socket: Socket,
+        socket: PortSocket,
         device: &str,
         mtu_bytes: u32,
         complete_checksums: bool,
@@ -160,10 +160,10 @@ impl Port for AfxdpPort {
     /// counts among `receive_no_buffer`.
     fn counters(&self) -> PortCounters {
         // The kernel cannot fail to count for an open socket; if it did, its counts would be missing.
-        let kernel = self.socket.statistics().unwrap_or_default();
+        let (no_buffer, ring_full) = self.socket.receive_drops().unwrap_or_default();
         PortCounters {
-            receive_no_buffer: kernel.rx_dropped(),
-            receive_ring_full: kernel.rx_ring_full(),
+            receive_no_buffer: no_buffer,
+            receive_ring_full: ring_full,
             ..self.counters
         }
     }
@@ -184,10 +184,10 @@ impl Port for AfxdpPort {
         Capabilities {
             max_frame_bytes: self.max_frame_bytes,
             transmit_slots: self.socket.slots(),
-            zero_copy: false,
+            zero_copy: self.socket.is_zero_copy(),
             hardware_launch: None,
-            // In copy mode only the system call sends.
-            waits_for_wake: true,
+            // In copy mode only the system call sends; a device looks at the ring whenever it has something else to do.
+            waits_for_wake: !self.socket.is_zero_copy(),
         }
     }
 

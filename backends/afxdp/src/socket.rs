@@ -15,6 +15,7 @@ use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue};
 use tsn_programs::{Ring, ring_offsets};
 
 use crate::SocketError;
+use crate::held::HeldChunks;
 use crate::mappings::mapped_at;
 use crate::umem::{AfxdpFrame, Umem, close_on_exec, with_source};
 
@@ -53,7 +54,7 @@ impl Socket {
     /// Opens a socket on queue 0 of `device` with `ring_slots` slots in each ring, keeping `fill_target` chunks (at
     /// most `ring_slots`) ready to receive into. Waits up to a second for a device that is busy.
     ///
-    /// The device is used in copy mode. Zero-copy needs a UMEM registration of its own and is not there yet.
+    /// The device is used in copy mode: zero-copy needs a registration of its own ([`crate::zero_copy`]).
     pub fn open(
         umem: &Arc<Umem>,
         device: &str,
@@ -286,46 +287,5 @@ fn raise_transmit_budget(socket: RawFd, frames: u32) {
     };
     if result < 0 {
         tracing::debug!(error = %io::Error::last_os_error(), "the kernel sends at most 32 frames a call");
-    }
-}
-
-/// The chunks in a socket's rings: one bit each. Frees them when dropped, which must be after the socket was closed.
-struct HeldChunks {
-    umem: Arc<Umem>,
-    bits: Box<[u64]>,
-}
-
-impl HeldChunks {
-    fn new(umem: &Arc<Umem>) -> Self {
-        Self {
-            umem: Arc::clone(umem),
-            bits: vec![0; umem.chunks().div_ceil(64)].into_boxed_slice(),
-        }
-    }
-
-    fn insert(&mut self, chunk: usize) {
-        debug_assert!(
-            self.bits[chunk / 64] & (1 << (chunk % 64)) == 0,
-            "chunk {chunk} is in a ring twice"
-        );
-        self.bits[chunk / 64] |= 1 << (chunk % 64);
-    }
-
-    fn remove(&mut self, chunk: usize) {
-        debug_assert!(
-            self.bits[chunk / 64] & (1 << (chunk % 64)) != 0,
-            "chunk {chunk} was not in a ring"
-        );
-        self.bits[chunk / 64] &= !(1 << (chunk % 64));
-    }
-}
-
-impl Drop for HeldChunks {
-    fn drop(&mut self) {
-        for chunk in 0..self.umem.chunks() {
-            if self.bits[chunk / 64] & (1 << (chunk % 64)) != 0 {
-                self.umem.give_back(chunk);
-            }
-        }
     }
 }

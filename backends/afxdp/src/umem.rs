@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 use std::num::{NonZeroU16, NonZeroU32};
+use std::ops::Range;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use crossbeam_queue::ArrayQueue;
 use tsn_common::{METADATA_BYTES, Metadata, Stamp};
 use tsn_port::{Frame, NextHopId};
+use tsn_programs::XskMemory;
 use xsk_rs::config::{
     BindFlags, FrameSize, Interface, LibxdpFlags, QueueSize, SocketConfig, UmemConfig,
 };
@@ -22,6 +24,9 @@ use crate::SocketError;
 
 /// Bytes from the start of a chunk to the data of a received frame (`XDP_PACKET_HEADROOM`).
 pub(crate) const HEADROOM_BYTES: usize = 256;
+
+/// The longest chunk that a memory can have.
+const PAGE_BYTES: usize = 4096;
 
 /// The registered memory and the list of its free chunks.
 pub(crate) struct Umem {
@@ -100,6 +105,42 @@ impl Umem {
     /// What a socket on this memory is made from.
     pub fn region(&self) -> &xsk_rs::Umem {
         &self.region
+    }
+
+    /// The same memory in chunks of a page, for a socket with a registration of its own. An address means the same in it.
+    pub fn pages(&self) -> XskMemory {
+        XskMemory {
+            base: self.base.as_ptr() as usize,
+            bytes: self.chunks() * self.chunk_bytes,
+            chunk_bytes: PAGE_BYTES as u32,
+            unaligned: false,
+        }
+    }
+
+    /// Takes up to `count` pages of which all chunks are free; the caller owns these. Gives the pages' addresses.
+    ///
+    /// For a moment nobody else finds a free chunk.
+    pub fn take_pages(&self, count: usize) -> Vec<usize> {
+        let chunks_of_page = PAGE_BYTES / self.chunk_bytes;
+        let page_of = |index: u32| index as usize / chunks_of_page;
+        let mut free: Vec<u32> = std::iter::from_fn(|| self.free.pop()).collect();
+        free.sort_unstable();
+        let mut pages = Vec::with_capacity(count);
+        for chunks in free.chunk_by(|a, b| page_of(*a) == page_of(*b)) {
+            if pages.len() < count && chunks.len() == chunks_of_page {
+                pages.push(page_of(chunks[0]) * PAGE_BYTES);
+            } else {
+                for &chunk in chunks {
+                    self.give_back(chunk as usize);
+                }
+            }
+        }
+        pages
+    }
+
+    /// The chunks of a page.
+    pub fn chunks_of_page(&self, address: usize) -> Range<usize> {
+        self.chunk_of(address)..self.chunk_of(address + PAGE_BYTES)
     }
 
     /// Number of chunks.

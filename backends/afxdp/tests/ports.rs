@@ -303,7 +303,7 @@ fn errors_name_the_device_and_the_way_out() {
     };
     let message = busy.to_string();
     assert!(
-        message.contains(POD_END) && message.contains("another AF_XDP socket"),
+        message.contains(POD_END) && message.contains("another XDP program"),
         "{message}"
     );
 

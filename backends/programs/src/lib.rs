@@ -48,6 +48,7 @@ mod stamp_hook;
 mod uplink;
 mod veth_pods;
 mod xsk_ring;
+mod xsk_socket;
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
@@ -70,8 +71,10 @@ pub use inspect::{Pinned, PinnedProgram, program_name};
 pub use netns::within as within_netns;
 pub use release::{KernelRelease, OLDEST_KERNEL};
 pub use stamp_hook::StampHook;
+pub use uplink::UplinkProgram;
 pub use veth_pods::VethPods;
 pub use xsk_ring::{Ring, ring_offsets};
+pub use xsk_socket::{XskMemory, XskMode, XskSocket};
 
 /// Names of the [`PodCounter`]s, in their order.
 pub const COUNTER_NAMES: [&str; PodCounter::COUNT as usize] = [

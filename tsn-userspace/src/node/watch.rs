@@ -136,17 +136,18 @@ impl<B: Backend> Node<B> {
                     tracing::warn!(pod = name, %error, "not detached");
                 }
             }
+        }
+        let drained = self.worker.drain(limit).await;
+        if detach {
+            // Last, since a driver may reset its device, and what is queued could not leave meanwhile.
             if let Err(error) = self.backend.close_uplink(&self.uplink.device) {
                 tracing::warn!(device = self.uplink.device, %error, "not detached");
             }
         }
-        match self.worker.drain(limit).await {
-            Ok(dropped) => dropped,
-            Err(error) => {
-                tracing::error!(%error, "not drained");
-                0
-            }
-        }
+        drained.unwrap_or_else(|error| {
+            tracing::error!(%error, "not drained");
+            0
+        })
     }
 }
 

@@ -123,6 +123,7 @@ pub fn config() -> AfxdpConfig {
         chunks: CHUNKS,
         chunk_bytes: 2048,
         ring_slots: RING_SLOTS,
+        zero_copy: false,
     }
 }
 

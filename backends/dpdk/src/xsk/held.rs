@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 
 use dpdk_sys::rte_mbuf;
 
-use super::socket::Area;
+use super::area::Area;
 use crate::{DpdkFrame, Mempool};
 
 /// Buffers of a mempool begin at multiples of a cache line.

@@ -5,21 +5,21 @@
 //! What the kernel receives into are mbufs, so a frame goes on to a poll-mode driver without a copy. DPDK's own
 //! `net_af_xdp` would load a program of its own, which takes all frames and does not outlive the daemon.
 
+mod area;
 mod error;
 mod held;
-mod socket;
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
 use tsn_common::{METADATA_BYTES, Metadata};
 use tsn_port::{Capabilities, Frame, MacAddress, Port, PortCounters, PortLevels};
-use tsn_programs::{AttachedPod, Device};
+use tsn_programs::{AttachedPod, Device, XskMode, XskSocket};
 
 use crate::frame::Finisher;
 use crate::{DpdkFrame, Mempool};
+use area::Area;
 use held::HeldMbufs;
-use socket::{Area, Socket};
 
 pub use error::{XskError, XskWakeError};
 
@@ -49,7 +49,7 @@ struct End<'a> {
 /// Closing (dropping) it takes the kernel some milliseconds; do that outside of the worker's loop.
 pub(crate) struct XskPort {
     // Dropped in this order: when the socket is closed, the kernel is done with the mbufs that `held` then frees.
-    socket: Socket,
+    socket: XskSocket,
     held: HeldMbufs,
     pool: Mempool,
     device: Arc<str>,
@@ -102,7 +102,10 @@ impl XskPort {
         }
         // SAFETY: a pool's memory is never unmapped. The kernel gets only buffers of mbufs that this port owns, and `held`
         // has them until they are back or the socket is closed.
-        let socket = unsafe { Socket::open(end.ifindex, area, RING_SLOTS) };
+        let socket = unsafe {
+            let memory = area.memory();
+            XskSocket::open(end.ifindex, XskMode::Copy, memory, RING_SLOTS, &[])
+        };
         let socket = socket.map_err(|source| XskError::Open {
             device: end.device.to_owned(),
             source,

@@ -59,6 +59,7 @@ fn open_afxdp(arguments: &Arguments, configuration: &Configuration) -> Result<Af
         heartbeat_timeout: worker.heartbeat_timeout.as_duration(),
         chunks: worker.frame_buffers,
         chunk_bytes: worker.frame_buffer_bytes,
+        zero_copy: worker.zero_copy,
         ..AfxdpConfig::default()
     })?)
 }

@@ -1,4 +1,4 @@
-//! An AF_XDP socket whose UMEM is memory that is already there: a mempool's.
+//! An AF_XDP socket whose UMEM is memory that is already there: a mempool's, or that of other sockets.
 //!
 //! xsk-rs and libxdp map the memory themselves, so the few system calls are made here.
 //! See <https://docs.kernel.org/networking/af_xdp.html>.
@@ -7,73 +7,80 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use tsn_programs::{Ring, ring_offsets};
-
-use crate::Mempool;
+use crate::{Ring, ring_offsets};
 
 /// For how long a device may be busy after another socket on it was closed. The kernel takes about 25 ms.
 const BUSY_PATIENCE: Duration = Duration::from_secs(1);
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
+/// Slots of a socket that nothing is moved by.
+const PROBE_SLOTS: u32 = 2;
+
 /// `SOL_XDP` option since Linux 6.17: frames that one `sendto` moves (32 before).
 const XDP_MAX_TX_SKB_BUDGET: libc::c_int = 9;
 
-/// The kernel writes a received frame so far into a buffer (`XDP_PACKET_HEADROOM`).
-pub(super) const HEADROOM_BYTES: usize = 256;
-/// A UMEM consists of whole pages, and none of its buffers is longer than one.
-const PAGE_BYTES: usize = 4096;
-
-/// The memory of a UMEM, in which every frame's buffer lies.
+/// Memory that a socket is registered with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Area {
+pub struct XskMemory {
     /// Where it begins; on a page.
     pub base: usize,
     /// How long it is; whole pages.
     pub bytes: usize,
-    /// What the kernel may use from the start of a buffer, its own headroom included.
-    buffer_bytes: u32,
+    /// Bytes of a chunk: 2048 or 4096, or anything up to 4096 if `unaligned`.
+    pub chunk_bytes: u32,
+    /// Whether chunks may begin anywhere, not only at multiples of their length.
+    pub unaligned: bool,
 }
 
-impl Area {
-    /// The memory of a mempool, and of what shares its first and last page.
-    pub fn of(pool: &Mempool) -> Self {
-        let memory = pool.memory();
-        let base = memory.start / PAGE_BYTES * PAGE_BYTES;
-        Self {
-            base,
-            bytes: memory.end.next_multiple_of(PAGE_BYTES) - base,
-            buffer_bytes: pool.layout().buffer_bytes.min(PAGE_BYTES as u32),
-        }
-    }
-
-    /// The longest frame that the kernel receives into a buffer.
-    pub fn capacity_bytes(&self) -> usize {
-        self.buffer_bytes as usize - HEADROOM_BYTES
-    }
+/// Who moves the frames between memory and device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum XskMode {
+    /// The kernel copies. Every device can do that.
+    Copy,
+    /// The device itself reads and writes the memory, as far as its driver can.
+    ///
+    /// It receives all that arrives at its queue into the chunks of the fill ring, also what then takes the kernel's
+    /// path. It goes on doing so for a moment after the socket was closed: see [`XskSocket::is_released`].
+    ZeroCopy,
 }
 
-/// A socket with its four rings, bound to queue 0 of a device in copy mode.
-pub(super) struct Socket {
+/// A socket with its four rings, bound to queue 0 of a device.
+pub struct XskSocket {
     // Dropped in this order. The kernel keeps what is mapped, and is done with the memory when the descriptor is closed.
+    /// Received frames.
     pub rx: Ring<libc::xdp_desc>,
+    /// Frames to send.
     pub tx: Ring<libc::xdp_desc>,
+    /// Addresses of chunks to receive into.
     pub fill: Ring<u64>,
+    /// Addresses of frames that were sent.
     pub completion: Ring<u64>,
     fd: OwnedFd,
 }
 
-impl Socket {
-    /// Opens it with rings of `slots` (a power of two) each. Waits up to a second for a device that is busy.
+impl XskSocket {
+    /// Opens it with rings of `slots` (a power of two) each, of which the fill ring holds the addresses `receive` when the
+    /// socket is bound. Waits up to a second for a device that is busy.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the memory, the rings, or the device in this mode.
     ///
     /// # Safety
     ///
-    /// The memory of `area` stays mapped as long as the socket is open, and what is given to the kernel by `fill` and
-    /// `tx` is used by nobody else until it comes back.
-    pub unsafe fn open(ifindex: u32, area: Area, slots: u32) -> io::Result<Self> {
+    /// The memory stays mapped as long as the socket is open, and what is given to the kernel by `receive`, `fill` and `tx`
+    /// is used by nobody else until it comes back.
+    pub unsafe fn open(
+        ifindex: u32,
+        mode: XskMode,
+        memory: XskMemory,
+        slots: u32,
+        receive: &[u64],
+    ) -> io::Result<Self> {
         let start = Instant::now();
         loop {
             // SAFETY: by the caller.
-            match unsafe { Self::try_open(ifindex, area, slots) } {
+            match unsafe { Self::try_open(ifindex, mode, memory, slots, receive) } {
                 Err(error)
                     if error.raw_os_error() == Some(libc::EBUSY)
                         && start.elapsed() < BUSY_PATIENCE =>
@@ -85,10 +92,27 @@ impl Socket {
         }
     }
 
+    /// Waits, for a second at most, until a device has let go of the socket that was closed last. Whether it has.
+    ///
+    /// The kernel takes a device out of zero-copy mode some time after it has closed the socket; until then the chunks of
+    /// that socket are the device's.
+    pub fn is_released(ifindex: u32, memory: XskMemory) -> bool {
+        // SAFETY: the new socket is given nothing to read or write.
+        let another = unsafe { Self::open(ifindex, XskMode::Copy, memory, PROBE_SLOTS, &[]) };
+        // Where another cannot be had for another reason, the device is gone.
+        another.map_or_else(|error| error.raw_os_error() != Some(libc::EBUSY), |_| true)
+    }
+
     /// # Safety
     ///
     /// As [`open`](Self::open).
-    unsafe fn try_open(ifindex: u32, area: Area, slots: u32) -> io::Result<Self> {
+    unsafe fn try_open(
+        ifindex: u32,
+        mode: XskMode,
+        memory: XskMemory,
+        slots: u32,
+        receive: &[u64],
+    ) -> io::Result<Self> {
         // SAFETY: makes a new descriptor, and touches no memory.
         let fd = unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
         if fd < 0 {
@@ -96,16 +120,19 @@ impl Socket {
         }
         // SAFETY: the descriptor is new, so nobody else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let memory = libc::xdp_umem_reg {
-            addr: area.base as u64,
-            len: area.bytes as u64,
-            chunk_size: area.buffer_bytes,
+        let registration = libc::xdp_umem_reg {
+            addr: memory.base as u64,
+            len: memory.bytes as u64,
+            chunk_size: memory.chunk_bytes,
             headroom: 0,
-            // A mempool's buffers lie at distances of their own.
-            flags: libc::XDP_UMEM_UNALIGNED_CHUNK_FLAG,
+            flags: if memory.unaligned {
+                libc::XDP_UMEM_UNALIGNED_CHUNK_FLAG
+            } else {
+                0
+            },
             tx_metadata_len: 0,
         };
-        set_option(&fd, libc::XDP_UMEM_REG, &memory)?;
+        set_option(&fd, libc::XDP_UMEM_REG, &registration)?;
         for ring in [
             libc::XDP_UMEM_FILL_RING,
             libc::XDP_UMEM_COMPLETION_RING,
@@ -121,7 +148,7 @@ impl Socket {
         let offsets = ring_offsets(borrowed)?;
         // SAFETY: these rings were just made with so many slots; fill and completion ring hold addresses, the others
         // descriptors.
-        let (rx, tx, fill, completion) = unsafe {
+        let (rx, tx, mut fill, completion) = unsafe {
             (
                 Ring::map(borrowed, slots, &offsets.rx, libc::XDP_PGOFF_RX_RING)?,
                 Ring::map(borrowed, slots, &offsets.tx, libc::XDP_PGOFF_TX_RING)?,
@@ -139,7 +166,12 @@ impl Socket {
                 )?,
             )
         };
-        bind(&fd, ifindex)?;
+        for &address in receive {
+            if !fill.push(address) {
+                return Err(io::Error::from(io::ErrorKind::InvalidInput));
+            }
+        }
+        bind(&fd, ifindex, mode)?;
         Ok(Self {
             rx,
             tx,
@@ -150,6 +182,10 @@ impl Socket {
     }
 
     /// Has the kernel send from the transmit ring: one system call.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's: `EAGAIN`, `EBUSY` and `ENOBUFS` are no failures of the device.
     pub fn kick(&self) -> io::Result<()> {
         // SAFETY: sends no memory of ours beyond the ring.
         let result = unsafe {
@@ -170,6 +206,10 @@ impl Socket {
     }
 
     /// What the kernel counts for this socket (one system call).
+    ///
+    /// # Errors
+    ///
+    /// None that is known.
     pub fn statistics(&self) -> io::Result<libc::xdp_statistics> {
         // SAFETY: a record of plain numbers, for which 0 is a value; the kernel fills as much of it as it knows.
         let mut statistics: libc::xdp_statistics = unsafe { std::mem::zeroed() };
@@ -179,16 +219,20 @@ impl Socket {
     }
 }
 
-impl AsFd for Socket {
+impl AsFd for XskSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-fn bind(fd: &OwnedFd, ifindex: u32) -> io::Result<()> {
+fn bind(fd: &OwnedFd, ifindex: u32, mode: XskMode) -> io::Result<()> {
     let address = libc::sockaddr_xdp {
         sxdp_family: libc::AF_XDP as libc::__u16,
-        sxdp_flags: libc::XDP_COPY | libc::XDP_USE_NEED_WAKEUP,
+        sxdp_flags: libc::XDP_USE_NEED_WAKEUP
+            | match mode {
+                XskMode::Copy => libc::XDP_COPY,
+                XskMode::ZeroCopy => libc::XDP_ZEROCOPY,
+            },
         sxdp_ifindex: ifindex,
         sxdp_queue_id: 0,
         sxdp_shared_umem_fd: 0,
