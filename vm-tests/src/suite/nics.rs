@@ -1,8 +1,48 @@
-//! Network cards over AF_XDP.
+//! Network cards over AF_XDP: those that have XDP in their driver and one that has not.
 
-use crate::Test;
+use crate::{Device, Guest, Kernel, Test, TestFile, Wire};
+
+/// What a virtio device needs for zero-copy: that its driver maps the memory.
+const BEHIND_IOMMU: &str = "iommu_platform=on,disable-legacy=on";
 
 /// The tests of this area.
 pub fn tests() -> Vec<Test> {
-    Vec::new()
+    let (copied, zero_copy) = ("a_card_sends", "without_a_copy");
+    vec![
+        card("igb", "igb", "", copied).quick_on(&[Kernel::Newest]),
+        card("igb-zero-copy", "igb", "", zero_copy),
+        card("virtio-net", "virtio-net-pci", BEHIND_IOMMU, copied),
+        card(
+            "virtio-net-zero-copy",
+            "virtio-net-pci",
+            BEHIND_IOMMU,
+            zero_copy,
+        ),
+        card("e1000e", "e1000e", "", copied),
+    ]
+}
+
+/// One CPU: two would take turns, and the moment of arrival would be that of the far end's turn. Not twice, since TCP beside
+/// the talkers takes a course of its own each time.
+fn card(name: &str, model: &'static str, properties: &'static str, test: &'static str) -> Test {
+    let of = |model, properties| Device::Nic {
+        model,
+        properties,
+        wire: Wire::Hub(0),
+    };
+    let guest = Guest::running(TestFile::of_vm_tests("nic").only(test))
+        .cpus(1)
+        .kernel_argument("preempt=full")
+        .modules(&["igb", "virtio_net", "e1000e"])
+        .device(of(model, properties))
+        .device(of("e1000e", ""));
+    Test::new(
+        &format!("nic-{name}"),
+        "a card sends at launch times, inside gates, and keeps serving the kernel, in the modes that the daemon tells",
+        guest,
+    )
+    .on(&Kernel::WITH_NICS)
+    .in_virtual_time()
+    .once()
+    .limit_seconds(600)
 }
