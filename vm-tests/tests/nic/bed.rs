@@ -13,7 +13,10 @@ use tsn_tests::{
     wait::wait_until,
 };
 
-use crate::card::{Card, ip};
+use crate::{
+    card::{Card, ip},
+    function,
+};
 
 /// Address of the node, on the bridge that the card is a port of.
 pub const NODE: Ipv4Addr = Ipv4Addr::new(10, 71, 0, 10);
@@ -89,6 +92,9 @@ impl Bed {
         )?;
         for number in 1..=2 {
             bed.connect(number)?;
+            if near.driver() == function::DRIVER {
+                function::hear(&bed.node, &bed.pods[number - 1])?;
+            }
         }
         bed.wait_for_links()?;
         // The moment of arrival is not to be that of a moderated interrupt.

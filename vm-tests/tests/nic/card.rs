@@ -33,7 +33,7 @@ pub fn two() -> Result<[Card; 2]> {
 
 impl Card {
     /// The card behind a directory of `/sys/class/net`, if there is one.
-    fn at(interface: &Path) -> Result<Option<Self>> {
+    pub fn at(interface: &Path) -> Result<Option<Self>> {
         let Ok(directory) = interface.join("device").canonicalize() else {
             return Ok(None);
         };
@@ -58,6 +58,11 @@ impl Card {
     /// thread of the emulator, which takes the host's time.
     pub fn sends_in_the_wake_up(&self) -> bool {
         self.driver != "virtio_net"
+    }
+
+    /// Of its PCI function, in sysfs.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The kernel's driver.

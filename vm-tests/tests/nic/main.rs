@@ -1,8 +1,9 @@
 //! `tsnd` over AF_XDP with a network card as its uplink. The guest has two cards on one wire: the first is the node's, the
-//! second is the far end of the wire. What they are is the runner's choice.
+//! second is the far end of the wire. What they are is the runner's choice; of one card, a virtual function is the node's.
 
 mod bed;
 mod card;
+mod function;
 mod modes;
 mod ordinary;
 mod talkers;
@@ -43,6 +44,12 @@ fn without_a_copy_where_driver_and_kernel_can() -> Result<()> {
     check(&near, &far, true)
 }
 
+#[test]
+fn a_virtual_function_sends_at_launch_times_and_keeps_serving_the_kernel() -> Result<()> {
+    let [shared, far] = card::two()?;
+    check(&function::of(&shared)?, &far, false)
+}
+
 fn check(near: &Card, far: &Card, zero_copy: bool) -> Result<()> {
     let bed = Bed::new(near, far)?;
     ordinary::check(&bed).context("before the daemon")?;
@@ -64,6 +71,8 @@ fn check(near: &Card, far: &Card, zero_copy: bool) -> Result<()> {
     ensure!(doctor.contains(&modes.xdp), "the doctor says: {doctor}");
 
     let (sent_before, kicks_before) = (bed.card_sent()?, bed.kicks()?);
+    let is_function = near.driver() == function::DRIVER;
+    let register_before = is_function.then(|| function::sent(&bed)).transpose()?;
     let alone = talkers::run(&bed, &daemon, || Ok(())).context("talkers alone")?;
     let status = daemon.control.get("/v1/status")?;
     let lead_ns = status["uplink"]["lead-ns"].as_u64().context("a lead")?;
@@ -83,6 +92,14 @@ fn check(near: &Card, far: &Card, zero_copy: bool) -> Result<()> {
         ensure!(
             card_sent >= sent,
             "the card counts {card_sent} frames, the daemon {sent}"
+        );
+    }
+
+    if let Some(before) = register_before {
+        let counted = function::sent(&bed)? - before;
+        ensure!(
+            counted >= sent,
+            "the function's register counts {counted} frames, the daemon {sent}"
         );
     }
 
