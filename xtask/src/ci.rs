@@ -9,7 +9,7 @@ use crate::{
     step::{cargo, need_root, run as run_command, step},
 };
 
-/// Runs all checks but those in virtual machines; the tests come last, as the command that the README names.
+/// Runs all checks; the tests come last, as the commands that the README names.
 ///
 /// # Errors
 ///
@@ -73,5 +73,9 @@ pub fn run() -> Result<()> {
     }
     step("cargo xtask test", || {
         run_command(&mut cargo(&["xtask", "test"]))
+    })?;
+    step("cargo xtask setup --vm", setup::vm)?;
+    step("cargo xtask vm-test --quick", || {
+        run_command(&mut cargo(&["xtask", "vm-test", "--quick"]))
     })
 }
