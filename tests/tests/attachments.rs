@@ -314,11 +314,18 @@ fn renamed_ends_stay_attached_and_are_put_back() {
     let rename = |inside: &str, host: &str| {
         let (from_inside, from_host) = ("eth0", &test.pod().host_end);
         let lines = format!("link set {from_inside} name {inside}\n");
-        test.pod().namespace.batch("ip", &lines).unwrap();
+        test.pod().namespace.batch("ip", &lines)?;
         let lines = format!("link set {from_host} name {host}\n");
-        test.bed.network.near.namespace.batch("ip", &lines).unwrap();
+        test.bed.network.near.namespace.batch("ip", &lines)
     };
-    rename("inside", "outside");
+    if let Err(error) = rename("inside", "outside") {
+        // Before Linux 6.2 no device is renamed that is up, so there is nothing that a daemon would have to follow.
+        let error = format!("{error:#}");
+        assert!(error.contains("Device or resource busy"), "{error}");
+        println!("not tested, since this kernel renames no device that is up");
+        daemon.terminate().unwrap();
+        return;
+    }
     // Two looks of the daemon's housekeeping.
     let seen = Instant::now();
     wait_until("two seconds of service", BOUND, || {

@@ -60,7 +60,7 @@ fn of_file(file: &str, backend: Backend) -> Test {
     Test::new(&name, &shows, guest.environment(VARIABLE, backend.name()))
         .on(&Kernel::WITH_NICS)
         .in_time_of_work()
-        .limit_seconds(1200)
+        .limit_seconds(2400)
 }
 
 /// Their names, in order: none is left out because nobody thought of it.

@@ -6,7 +6,7 @@ use nix::net::if_::if_nametoindex;
 use tsn_common::{MAX_RULES, PodCounter, Rule};
 use tsn_programs::{AttachedPod, ProgramError, Programs, StampHook};
 
-use crate::lab::{Lab, PEER, POD, PORT, run};
+use crate::lab::{Lab, PEER, POD, PORT, run, until};
 use crate::traffic::{received, send_timed};
 use crate::{TIMEOUT, counter, open, with_node};
 
@@ -125,8 +125,18 @@ fn renamed_ends_are_found_by_their_indices() {
     with_node(|lab, mut programs| {
         let before = look(lab, "eth0", "host");
         let first = programs.attach_pod(&lab.pod("pod")).unwrap();
-        lab.ip("pod", "link set eth0 name inside");
-        lab.ip("node", "link set host name outside");
+        // Before Linux 6.2 the kernel renames no device that is up.
+        let names = [("pod", "eth0", "inside"), ("node", "host", "outside")];
+        for (namespace, from, to) in names {
+            lab.ip(namespace, &format!("link set {from} down"));
+            lab.ip(namespace, &format!("link set {from} name {to} up"));
+        }
+        until("both ends are up", || {
+            names.iter().all(|(namespace, _, device)| {
+                let told = lab.ip(namespace, &format!("link show {device}"));
+                told.contains("state UP")
+            })
+        });
         assert!(programs.is_attached("pod"));
         drop(programs);
 
