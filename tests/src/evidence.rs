@@ -6,7 +6,7 @@ use std::{
     io::{BufWriter, Write},
     panic,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, Once, PoisonError},
+    sync::{Arc, Mutex, Once, TryLockError},
     thread,
     time::Duration,
 };
@@ -52,12 +52,20 @@ pub(crate) fn keep(name: String, frames: &Frames) {
 
 /// Writes what this thread has captured.
 fn leave(directory: &Path) {
-    let captures = CAPTURES.take();
+    let captures = CAPTURES.with_borrow(Clone::clone);
     let current = thread::current();
     let test = current.name().unwrap_or("test").replace("::", "-");
     for (place, (name, frames)) in captures.into_iter().enumerate() {
         let path = directory.join(format!("{test}-{}-{name}.pcap", place + 1));
-        let frames = frames.lock().unwrap_or_else(PoisonError::into_inner);
+        // The one that panics may be looking at the frames just now.
+        let frames = match frames.try_lock() {
+            Ok(frames) => frames,
+            Err(TryLockError::Poisoned(frames)) => frames.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                eprintln!("{} is not kept: its frames are in use", path.display());
+                continue;
+            }
+        };
         match write(&path, &frames) {
             Ok(()) => eprintln!("{} captured frames are in {}", frames.len(), path.display()),
             Err(error) => eprintln!("cannot keep a capture: {error:#}"),

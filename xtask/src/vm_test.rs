@@ -107,7 +107,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Output::Text => println!("{summary}"),
         Output::Json => println!("{}", serde_json::to_string_pretty(&summary)?),
     }
-    if options.write_docs {
+    if options.write_docs && !summary.is_good() {
+        eprintln!("==> the pages of docs/ stay as they are, since tests failed");
+    } else if options.write_docs {
         for page in report::write_docs()? {
             eprintln!("==> wrote {}", page.display());
         }

@@ -29,7 +29,7 @@ fn clock() -> Test {
     .and_guest(follower)
     // Not in the quick matrix: two guests with threads of their own keep both cores busy for three minutes, and QEMU's
     // emulation ended by an assertion of its own (`iotlb_to_section`) in one of five runs.
-    .on(&Kernel::ALL)
+    .on(&Kernel::WITH_NICS)
     .limit_seconds(600)
 }
 
@@ -39,7 +39,7 @@ fn vlan() -> Test {
         "tunnels and routes over a VLAN: the kernel's bytes, with the priority of the class in the tag",
         Guest::running(TestFile::of_vm_tests("vlan")),
     )
-    .on(&Kernel::ALL)
+    .on(&Kernel::WITH_NICS)
     .quick_on(&[Kernel::V6_12Rt])
     .in_virtual_time()
     .once()

@@ -16,8 +16,8 @@ pub fn tests() -> Vec<Test> {
             .kernel_argument("threadirqs")
             .kernel_argument("rcutree.use_softirq=0")
     };
-    // Only there so far. On 6.1 the daemon finds the uplink's queue busy; on a real-time kernel the one CPU has one lock for
-    // all its softirqs, and the worker waits for whoever the flood left with it.
+    // Only there so far. On a real-time kernel the one CPU has one lock for all its softirqs, and the worker waits for whoever
+    // the flood left with it; on 6.1 it was not measured.
     vec![
         Test::new(
             report::peers::TEST,

@@ -21,7 +21,7 @@ pub fn tests() -> Vec<Test> {
     vec![
         Test::new("vhost-user", shows, guest)
             .from_host(TestFile::of_vm_tests("vhost_user_vm"))
-            .on(&Kernel::ALL)
+            .on(&Kernel::WITH_NICS)
             .quick_on(&[Kernel::Newest]),
     ]
 }
