@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tsn_port::{Backend, Heartbeat, Link, Overlay, PodAttachment, PodEnd};
 use tsn_programs::{
@@ -22,6 +22,11 @@ const HEADER_BYTES: usize = 14 + 2 * 4;
 
 /// Slots of every ring unless something else is set, and so the chunks that each pod keeps ready to receive into.
 pub const DEFAULT_RING_SLOTS: u32 = 512;
+
+/// For how long a card may be without its link after its driver has reset it: about three times what Gigabit Ethernet takes
+/// to negotiate.
+const LINK_PATIENCE: Duration = Duration::from_secs(9);
+const LINK_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Settings of an [`AfxdpBackend`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +153,19 @@ impl AfxdpBackend {
     }
 }
 
+fn is_up(ifindex: u32) -> bool {
+    matches!(Device::link(ifindex), Link::Up { .. })
+}
+
+/// Some drivers reset the card for XDP or for zero-copy: waits until its link is up again, or for as long as that takes at
+/// most. Only then does it tell its speed.
+fn wait_for_link(ifindex: u32) {
+    let start = Instant::now();
+    while !is_up(ifindex) && start.elapsed() < LINK_PATIENCE {
+        std::thread::sleep(LINK_POLL_INTERVAL);
+    }
+}
+
 /// The port of a pod whose programs are attached.
 fn open_pod_port(
     umem: &Arc<Umem>,
@@ -180,6 +198,7 @@ impl Backend for AfxdpBackend {
             }
             error => error.into(),
         })?;
+        let was_up = is_up(found.index);
         let program = self.pods.programs.attach_uplink(device)?;
         let socket = self.open_uplink_socket(&found, program).inspect_err(|_| {
             if !program.adopted {
@@ -187,6 +206,9 @@ impl Backend for AfxdpBackend {
                 let _ = self.pods.programs.detach_uplink(device);
             }
         })?;
+        if was_up {
+            wait_for_link(found.index);
+        }
         let uplink = Uplink {
             ifindex: found.index,
             program,
