@@ -26,6 +26,7 @@ const NAME: &[u8] = b"tsnd/stamp\0";
 /// linux/rtnetlink.h and linux/pkt_cls.h.
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
+const TCA_CHAIN: u16 = 11;
 const TCA_BPF_FD: u16 = 6;
 const TCA_BPF_NAME: u16 = 7;
 const TCA_BPF_FLAGS: u16 = 8;
@@ -78,7 +79,9 @@ pub fn set_program(ifindex: u32, program: BorrowedFd<'_>) -> io::Result<()> {
 /// The kernel's number of the program that is in force.
 pub fn program(ifindex: u32) -> io::Result<Option<u32>> {
     let found = dump(libc::RTM_GETTFILTER, ifindex, EGRESS, |record| {
-        let is_ours = record.info >> 16 == PREFERENCE && record.handle == HANDLE;
+        // A pod may have one with the same numbers in another chain.
+        let is_ours =
+            record.info >> 16 == PREFERENCE && record.handle == HANDLE && record.chain() == 0;
         (is_ours && record.is_kind(b"bpf")).then(|| record.program())?
     })?;
     Ok(found.first().copied())
@@ -146,6 +149,11 @@ impl<'a> Record<'a> {
             .any(|(of, value)| of == TCA_KIND && value.strip_suffix(b"\0") == Some(kind))
     }
 
+    fn chain(&self) -> u32 {
+        let found = attributes(self.attributes).find(|(kind, _)| *kind == TCA_CHAIN);
+        found.and_then(|(_, chain)| u32_at(chain, 0)).unwrap_or(0)
+    }
+
     fn program(&self) -> Option<u32> {
         let (_, options) = attributes(self.attributes).find(|(kind, _)| *kind == TCA_OPTIONS)?;
         let (_, number) = attributes(options).find(|(kind, _)| *kind == TCA_BPF_ID)?;
@@ -153,12 +161,30 @@ impl<'a> Record<'a> {
     }
 }
 
-/// What `read` makes of each discipline or filter of a device.
+/// What `read` makes of each discipline or filter of a device. Asks again when they change meanwhile.
 fn dump<T>(
     kind: u16,
     ifindex: u32,
     parent: u32,
     read: impl Fn(&Record<'_>) -> Option<T>,
+) -> io::Result<Vec<T>> {
+    const ATTEMPTS: u32 = 5;
+    let mut attempts = 1;
+    loop {
+        match dump_once(kind, ifindex, parent, &read) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && attempts < ATTEMPTS => {
+                attempts += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn dump_once<T>(
+    kind: u16,
+    ifindex: u32,
+    parent: u32,
+    read: &impl Fn(&Record<'_>) -> Option<T>,
 ) -> io::Result<Vec<T>> {
     let socket = netlink()?;
     let message = tc_message(kind, libc::NLM_F_DUMP, ifindex, 0, parent, 0);

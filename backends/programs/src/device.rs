@@ -6,9 +6,12 @@ use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::net::if_::if_nametoindex;
+use nix::sys::socket::sockopt::ReceiveTimeout;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, connect, recv, send,
+    setsockopt, socket,
 };
+use nix::sys::time::{TimeVal, TimeValLike};
 
 use tsn_port::Link;
 
@@ -181,13 +184,18 @@ pub(super) unsafe fn ioctl(command: libc::Ioctl, request: &mut libc::ifreq) -> i
     }
 }
 
+/// A socket on which nobody answers but the kernel, and that soon: it may be in a pod's network namespace, where the pod can
+/// send to it as well.
 pub(super) fn netlink() -> io::Result<OwnedFd> {
-    Ok(socket(
+    let socket = socket(
         AddressFamily::Netlink,
         SockType::Raw,
         SockFlag::SOCK_CLOEXEC,
         SockProtocol::NetlinkRoute,
-    )?)
+    )?;
+    connect(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+    setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(1))?;
+    Ok(socket)
 }
 
 /// Asks rtnetlink for one device (`RTM_GETLINK`).

@@ -61,7 +61,10 @@ pub fn acknowledged(message: Message) -> io::Result<()> {
     send(socket.as_raw_fd(), &bytes, MsgFlags::empty())?;
     let mut answer = vec![0; 32 * 1024];
     let length = recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
-    read_part(&answer[..length], |_| Some(())).map(drop)
+    if read_part(&answer[..length], |_| Some(()))? {
+        return Ok(());
+    }
+    Err(io::Error::other("rtnetlink does not acknowledge"))
 }
 
 /// Hands each record in a part of an answer to `read`, which gives `None` for one that is cut off. Whether it was the last
@@ -69,17 +72,22 @@ pub fn acknowledged(message: Message) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// The kernel's refusal, or when the part is cut off.
+/// The kernel's refusal, when the part is cut off, or [`io::ErrorKind::Interrupted`] when something changed while the kernel
+/// told of it, so that the whole answer may be wrong.
 pub fn read_part(mut answer: &[u8], mut read: impl FnMut(&[u8]) -> Option<()>) -> io::Result<bool> {
     const DONE: u16 = libc::NLMSG_DONE as u16;
     const ERROR: u16 = libc::NLMSG_ERROR as u16;
+    const INTERRUPTED: u16 = libc::NLM_F_DUMP_INTR as u16;
     let cut_off = || io::Error::other("rtnetlink's answer is cut off");
     while !answer.is_empty() {
         let length = u32_at(answer, 0).ok_or_else(cut_off)? as usize;
         let body = answer.get(HEADER_BYTES..length).ok_or_else(cut_off)?;
+        if u16_at(answer, 6).ok_or_else(cut_off)? & INTERRUPTED != 0 {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         match u16_at(answer, 4).ok_or_else(cut_off)? {
-            DONE => return Ok(true),
-            ERROR => {
+            // The end of what is told may also be why there is no more of it.
+            DONE | ERROR => {
                 return match u32_at(body, 0).ok_or_else(cut_off)? as i32 {
                     0 => Ok(true),
                     errno => Err(io::Error::from_raw_os_error(errno.wrapping_neg())),
@@ -138,5 +146,16 @@ mod tests {
         assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
         let done = Message::new(libc::NLMSG_ERROR as u16, 0, &[0; 4]).finish();
         assert!(read_part(&done, |_| Some(())).unwrap());
+    }
+
+    #[test]
+    fn an_answer_that_is_not_whole_is_an_error() {
+        let too_long = (-libc::EMSGSIZE).to_ne_bytes();
+        let end = Message::new(libc::NLMSG_DONE as u16, 0, &too_long).finish();
+        let error = read_part(&end, |_| Some(())).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EMSGSIZE));
+        let changed = Message::new(36, libc::NLM_F_DUMP_INTR, &[1; 20]).finish();
+        let error = read_part(&changed, |_| Some(())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted);
     }
 }

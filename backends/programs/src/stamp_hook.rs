@@ -5,8 +5,9 @@
 //! CAP_NET_ADMIN can remove or change it, which [`is_attached`] notices. So its program does nothing once the pod's slot has
 //! another secret than the one it was loaded with, wherever the filter is by then.
 
-use std::fmt;
+use std::error::Error;
 use std::os::fd::AsFd;
+use std::{fmt, io};
 
 use aya::programs::{SchedClassifier, TcAttachType};
 
@@ -30,8 +31,9 @@ impl StampHook {
     /// The one that this kernel has.
     pub fn of_this_kernel() -> Self {
         match SchedClassifier::query_tcx("lo", TcAttachType::Egress) {
-            Ok(_) => Self::Tcx,
-            Err(_) => Self::Clsact,
+            Err(error) if is_unknown_to_the_kernel(&error) => Self::Clsact,
+            // Whatever else is wrong, a filter that a pod can remove is no way out.
+            _ => Self::Tcx,
         }
     }
 
@@ -86,6 +88,21 @@ impl fmt::Display for StampHook {
     }
 }
 
+fn is_unknown_to_the_kernel(error: &(dyn Error + 'static)) -> bool {
+    let of_the_system = |error: &(dyn Error + 'static)| {
+        let error = error.downcast_ref::<io::Error>();
+        error.and_then(io::Error::raw_os_error)
+    };
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if of_the_system(error) == Some(libc::EINVAL) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 fn set_filter(
     program: &SchedClassifier,
     device: &Device,
@@ -110,11 +127,15 @@ pub fn attached(pins: &PodPins) -> Option<LinkInfo> {
             .ok();
     };
     let before = pins.before()?;
-    let in_force = match pinned_pair(&before.netns, &before) {
-        Some(pair) => program_at(&before, &pair.inside),
-        // The namespace has lost its path, so nobody can look. What the node sees of the pod tells whether it is there.
-        None => Some(program_id),
+    let look = || {
+        let pair = pinned_pair(&before.netns, &before)?;
+        program_at(&before, &pair.inside)
+            .inspect_err(|error| tracing::warn!(%error, "cannot look for the stamp program"))
+            .ok()
     };
+    // Nobody can look when the namespace has lost its path, or the node lacks something: nothing says that the pod has
+    // removed it then. What the node sees of the pod tells whether that is there.
+    let in_force = look().unwrap_or(Some(program_id));
     (in_force == Some(program_id)).then_some(LinkInfo {
         program_id,
         ifindex: Some(before.inside_ifindex),
@@ -126,9 +147,9 @@ pub fn is_attached_to(pins: &PodPins, inside_ifindex: u32) -> bool {
     attached(pins).is_some_and(|link| link.ifindex == Some(inside_ifindex))
 }
 
-fn program_at(before: &Before, inside: &Device) -> Option<u32> {
+fn program_at(before: &Before, inside: &Device) -> Result<Option<u32>, ProgramError> {
     let look = || clsact::program(inside.index).map_err(not_filtered(inside));
-    netns::within(&before.netns, look).ok().flatten()
+    netns::within(&before.netns, look)
 }
 
 /// Removes the filter and what was made for it. A pod's end that is gone, or that can no longer be found, is no error.

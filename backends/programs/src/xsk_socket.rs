@@ -99,8 +99,11 @@ impl XskSocket {
     pub fn is_released(ifindex: u32, memory: XskMemory) -> bool {
         // SAFETY: the new socket is given nothing to read or write.
         let another = unsafe { Self::open(ifindex, XskMode::Copy, memory, PROBE_SLOTS, &[]) };
-        // Where another cannot be had for another reason, the device is gone.
-        another.map_or_else(|error| error.raw_os_error() != Some(libc::EBUSY), |_| true)
+        // A device that is gone has nothing left. Any other reason says nothing about it.
+        another.map_or_else(
+            |error| matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO)),
+            |_| true,
+        )
     }
 
     /// # Safety
