@@ -4,7 +4,7 @@
 //! socket notes the ones in its rings, so that all of them come back when it is closed.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use xsk_rs::config::{BindFlags, Interface, LibxdpFlags, QueueSize, SocketConfig}
 use xsk_rs::socket::XdpStatistics;
 use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue};
 
-use tsn_programs::{Ring, ring_offsets};
+use tsn_programs::{Ring, kick, raise_transmit_budget, ring_offsets};
 
 use crate::SocketError;
 use crate::held::HeldChunks;
@@ -25,9 +25,6 @@ const BATCH: usize = 32;
 /// For how long a device may be busy after another socket on it was closed. The kernel takes about 25 ms.
 const BUSY_PATIENCE: Duration = Duration::from_secs(1);
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
-
-/// `SOL_XDP` option since Linux 6.17: frames that one `sendto` moves (32 before).
-const XDP_MAX_TX_SKB_BUDGET: libc::c_int = 9;
 
 /// A socket bound to queue 0 of a device.
 pub(crate) struct Socket {
@@ -102,7 +99,6 @@ impl Socket {
             });
         };
         close_on_exec(rx.fd().as_raw_fd()).map_err(open_error)?;
-        raise_transmit_budget(rx.fd().as_raw_fd(), ring_slots);
         let tx = transmit_ring(&rx, ring_slots).map_err(open_error)?;
         let mut socket = Self {
             tx,
@@ -119,6 +115,7 @@ impl Socket {
             filled: 0,
             slots: ring_slots,
         };
+        raise_transmit_budget(socket.as_fd(), ring_slots);
         socket.refill();
         Ok(socket)
     }
@@ -205,22 +202,7 @@ impl Socket {
 
     /// Has the kernel send from the transmit ring: one system call.
     pub fn kick(&self) -> io::Result<()> {
-        // SAFETY: sends no memory of ours; the descriptor is open as long as `self` lives.
-        let result = unsafe {
-            libc::sendto(
-                self.rx.fd().as_raw_fd(),
-                std::ptr::null(),
-                0,
-                libc::MSG_DONTWAIT,
-                std::ptr::null(),
-                0,
-            )
-        };
-        if result < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(())
-        }
+        kick(self.as_fd())
     }
 
     /// Frees the chunks of frames that have left; gives their number.
@@ -271,21 +253,4 @@ fn transmit_ring(socket: &RxQueue, slots: u32) -> io::Result<Ring<libc::xdp_desc
 /// The operating system's error behind a failed creation.
 fn errno(error: &dyn std::error::Error) -> Option<i32> {
     error.source()?.downcast_ref::<io::Error>()?.raw_os_error()
-}
-
-/// Lets one `sendto` move a whole ring; an older kernel does not know the option, and `wake` repeats the call.
-fn raise_transmit_budget(socket: RawFd, frames: u32) {
-    // SAFETY: passes a pointer to a live u32 and its size.
-    let result = unsafe {
-        libc::setsockopt(
-            socket,
-            libc::SOL_XDP,
-            XDP_MAX_TX_SKB_BUDGET,
-            (&raw const frames).cast(),
-            size_of::<u32>() as libc::socklen_t,
-        )
-    };
-    if result < 0 {
-        tracing::debug!(error = %io::Error::last_os_error(), "the kernel sends at most 32 frames a call");
-    }
 }

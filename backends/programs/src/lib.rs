@@ -23,8 +23,8 @@
 //! A later run adopts all of it, and puts its own programs in the place of the old ones without a moment between. Only
 //! where the maps hold records of another version (`tsn_common::LAYOUT`) is everything detached first.
 //!
-//! Before Linux 6.6, which has no tcx, the stamp program is in a filter (`stamp_hook.rs`). A host end is served with one receive queue, which is what a veth has unless told
-//! otherwise.
+//! Before Linux 6.6, which has no tcx, the stamp program is in a filter (`stamp_hook.rs`). A host end is served with one
+//! receive queue, which is what a veth has unless told otherwise.
 
 mod addresses;
 mod attach;
@@ -74,7 +74,7 @@ pub use stamp_hook::StampHook;
 pub use uplink::UplinkProgram;
 pub use veth_pods::VethPods;
 pub use xsk_ring::{Ring, ring_offsets};
-pub use xsk_socket::{XskMemory, XskMode, XskSocket};
+pub use xsk_socket::{XskMemory, XskMode, XskSocket, kick, raise_transmit_budget};
 
 /// Names of the [`PodCounter`]s, in their order.
 pub const COUNTER_NAMES: [&str; PodCounter::COUNT as usize] = [

@@ -2,7 +2,7 @@
 //! in a filter of `clsact`.
 //!
 //! Either outlives the daemon. A link is the daemon's alone. A filter is the pod's network namespace's: a pod with
-//! CAP_NET_ADMIN can remove or change it, which [`is_attached`] notices. So its program does nothing once the pod's slot has
+//! CAP_NET_ADMIN can remove or change it, which [`attached`] notices. So its program does nothing once the pod's slot has
 //! another secret than the one it was loaded with, wherever the filter is by then.
 
 use std::error::Error;
@@ -113,7 +113,7 @@ fn set_filter(
         source: Box::new(source),
     };
     let number = program.info().map_err(refused)?.id();
-    let fd = program.fd().map_err(refused)?.as_fd();
+    let fd = program.fd().map_err(refused)?;
     clsact::set_program(device.index, fd.as_fd()).map_err(not_filtered(device))?;
     pins.set_filter(number)
 }

@@ -135,18 +135,16 @@ impl XskSocket {
             },
             tx_metadata_len: 0,
         };
-        set_option(&fd, libc::XDP_UMEM_REG, &registration)?;
+        set_option(fd.as_fd(), libc::XDP_UMEM_REG, &registration)?;
         for ring in [
             libc::XDP_UMEM_FILL_RING,
             libc::XDP_UMEM_COMPLETION_RING,
             libc::XDP_RX_RING,
             libc::XDP_TX_RING,
         ] {
-            set_option(&fd, ring, &slots)?;
+            set_option(fd.as_fd(), ring, &slots)?;
         }
-        if let Err(error) = set_option(&fd, XDP_MAX_TX_SKB_BUDGET, &slots) {
-            tracing::debug!(%error, "the kernel sends at most 32 frames a call");
-        }
+        raise_transmit_budget(fd.as_fd(), slots);
         let borrowed = fd.as_fd();
         let offsets = ring_offsets(borrowed)?;
         // SAFETY: these rings were just made with so many slots; fill and completion ring hold addresses, the others
@@ -190,22 +188,7 @@ impl XskSocket {
     ///
     /// The kernel's: `EAGAIN`, `EBUSY` and `ENOBUFS` are no failures of the device.
     pub fn kick(&self) -> io::Result<()> {
-        // SAFETY: sends no memory of ours beyond the ring.
-        let result = unsafe {
-            libc::sendto(
-                self.fd.as_raw_fd(),
-                std::ptr::null(),
-                0,
-                libc::MSG_DONTWAIT,
-                std::ptr::null(),
-                0,
-            )
-        };
-        if result < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(())
-        }
+        kick(self.as_fd())
     }
 
     /// What the kernel counts for this socket (one system call).
@@ -225,6 +208,38 @@ impl XskSocket {
 impl AsFd for XskSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// Has the kernel send from an AF_XDP socket's transmit ring: one system call.
+///
+/// # Errors
+///
+/// As [`XskSocket::kick`].
+pub fn kick(socket: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: sends no memory of ours beyond the ring; the descriptor is open as long as it is borrowed.
+    let result = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            std::ptr::null(),
+            0,
+            libc::MSG_DONTWAIT,
+            std::ptr::null(),
+            0,
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Lets one [`kick`] move so many frames. An older kernel does not know the option: there a kick moves 32, and has to be
+/// repeated.
+pub fn raise_transmit_budget(socket: BorrowedFd<'_>, frames: u32) {
+    if let Err(error) = set_option(socket, XDP_MAX_TX_SKB_BUDGET, &frames) {
+        tracing::debug!(%error, "the kernel sends at most 32 frames a call");
     }
 }
 
@@ -254,7 +269,7 @@ fn bind(fd: &OwnedFd, ifindex: u32, mode: XskMode) -> io::Result<()> {
     Ok(())
 }
 
-fn set_option<T>(fd: &OwnedFd, option: libc::c_int, value: &T) -> io::Result<()> {
+fn set_option<T>(fd: BorrowedFd<'_>, option: libc::c_int, value: &T) -> io::Result<()> {
     // SAFETY: passes a pointer to a live value and its size, which the kernel only reads.
     let result = unsafe {
         libc::setsockopt(

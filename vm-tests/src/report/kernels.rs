@@ -39,7 +39,7 @@ pub struct Feature {
 /// What `tsnd` does on a kernel that lacks a feature.
 #[derive(Debug)]
 pub enum Without {
-    /// It does not start, or attaches no pod, and says why.
+    /// It cannot do without.
     Refuses,
     /// This, instead.
     Instead(&'static str),
@@ -117,8 +117,8 @@ const HEAD: &str = "\
 
 `tsnd` needs Linux 6.1 or newer, and says so on an older one. This page is made by `cargo xtask vm-test --write-docs` of what
 `cargo xtask vm-test --test features` found: a test that runs in a virtual machine on each of these kernels of Debian, and
-tries each feature there instead of asking for the release. What `tsnd` itself takes the kernel to have is asserted to be the
-same.
+tries each feature there instead of asking for the release (only the last it looks up in the kernel's type information). What
+`tsnd` itself takes the kernel to have of tcx and clocks is asserted to be the same.
 
 ";
 
@@ -175,7 +175,9 @@ pub fn page(kernels: &[(Kernel, Features)]) -> String {
     page.push_str("\n## Without it\n\n");
     for feature in &FEATURES {
         let text = match feature.without {
-            Without::Refuses => "`tsnd` does not start, or attaches no pod, and says why.",
+            Without::Refuses => {
+                "`tsnd` cannot do without it. No kernel of the table lacks it, so what it then says was never seen."
+            }
             Without::Instead(text) => text,
             Without::NotUsed(why) => &format!("`tsnd` uses it nowhere: {why}"),
         };

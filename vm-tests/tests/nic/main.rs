@@ -23,7 +23,7 @@ struct Figures {
     driver: String,
     #[serde(flatten)]
     modes: Modes,
-    /// Frames that the card itself counts as sent, from the daemon's start to its end.
+    /// Frames that the card itself counts as sent, while the talkers were alone.
     card_sent: u64,
     /// Wake-ups of a virtio device; 0 of others.
     kicks: u64,
@@ -74,15 +74,8 @@ fn check(near: &Card, far: &Card, zero_copy: bool) -> Result<()> {
     let is_function = near.driver() == function::DRIVER;
     let register_before = is_function.then(|| function::sent(&bed)).transpose()?;
     let alone = talkers::run(&bed, &daemon, || Ok(())).context("talkers alone")?;
-    let status = daemon.control.get("/v1/status")?;
-    let lead_ns = status["uplink"]["lead-ns"].as_u64().context("a lead")?;
-    alone.check_launches(lead_ns).context("talkers alone")?;
-    if near.sends_in_the_wake_up() && !modes.is_zero_copy() {
-        alone.check_gates().context("talkers alone")?;
-    }
-    let beside_others = talkers::run(&bed, &daemon, || ordinary::check(&bed));
-    let beside_others = beside_others.context("talkers beside ordinary traffic")?;
-    let sent = 2 * talkers::FRAMES;
+    // Nothing but the talkers' frames has been sent so far.
+    let sent = talkers::FRAMES;
     let card_sent = bed.card_sent()? - sent_before;
     let kicks = bed.kicks()? - kicks_before;
     if near.driver() == "virtio_net" && modes.is_zero_copy() {
@@ -102,6 +95,15 @@ fn check(near: &Card, far: &Card, zero_copy: bool) -> Result<()> {
             "the function's register counts {counted} frames, the daemon {sent}"
         );
     }
+
+    let status = daemon.control.get("/v1/status")?;
+    let lead_ns = status["uplink"]["lead-ns"].as_u64().context("a lead")?;
+    alone.check_launches(lead_ns).context("talkers alone")?;
+    if near.sends_in_the_wake_up() && !modes.is_zero_copy() {
+        alone.check_gates().context("talkers alone")?;
+    }
+    let beside_others = talkers::run(&bed, &daemon, || ordinary::check(&bed));
+    let beside_others = beside_others.context("talkers beside ordinary traffic")?;
 
     daemon.kill()?;
     ordinary::check(&bed).context("after the daemon was killed")?;
