@@ -10,15 +10,33 @@ impl Frame<'_> {
     /// Its length.
     #[inline(always)]
     pub fn bytes(&self) -> usize {
-        self.0.data_end() - self.0.data()
+        let (data, data_end) = self.bounds();
+        data_end - data
+    }
+
+    /// Where it begins and ends.
+    ///
+    /// Read anew each time: a pointer that is kept is one more thing in which the ways through a program differ, and the
+    /// verifier checks what follows again for each.
+    #[inline(always)]
+    fn bounds(&self) -> (usize, usize) {
+        let context = self.0.ctx;
+        // SAFETY: the context is valid while the program runs.
+        unsafe {
+            (
+                (&raw const (*context).data).read_volatile() as usize,
+                (&raw const (*context).data_end).read_volatile() as usize,
+            )
+        }
     }
 }
 
 impl Load for Frame<'_> {
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        let start = self.0.data() + offset;
-        if start + N > self.0.data_end() {
+        let (data, data_end) = self.bounds();
+        let start = data + offset;
+        if start + N > data_end {
             return None;
         }
         // SAFETY: the bytes lie before the end of the frame, as just checked; any alignment will do for bytes.

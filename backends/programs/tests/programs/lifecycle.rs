@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use aya::programs::loaded_programs;
 use nix::net::if_::if_nametoindex;
 use tsn_common::{MAX_RULES, PodCounter, Rule};
-use tsn_programs::{AttachedPod, ProgramError, Programs, StampHook};
+use tsn_programs::{AttachedPod, Pinned, ProgramError, Programs, StampHook};
 
 use crate::lab::{Lab, PEER, POD, PORT, run, until};
 use crate::traffic::{received, send_timed};
@@ -53,6 +54,29 @@ fn a_later_run_adopts_what_is_attached() {
         assert_eq!(counter(&programs, &after, PodCounter::Stamped), 4);
         assert_eq!(counter(&programs, &after, PodCounter::FallbackHeartbeat), 4);
         assert_eq!(counter(&programs, &after, PodCounter::ForgedStamp), 0);
+    });
+}
+
+/// Each pod that comes has its programs checked by the kernel anew, while it waits.
+#[test]
+fn the_kernel_has_little_to_check_of_a_pods_programs() {
+    /// Of the million that the kernel takes at most. It follows each way through a program, on old kernels also many
+    /// that have come to the same; this many take about 0.2 s.
+    const MAX_INSTRUCTIONS: u32 = 100_000;
+    with_node(|lab, mut programs| {
+        programs.attach_uplink("up0").unwrap();
+        programs.attach_pod(&lab.pod("default/pod.1")).unwrap();
+        let pinned = Pinned::read(&lab.bpffs.join("tsnd")).unwrap().programs;
+        assert_eq!(pinned.len(), 3, "{pinned:?}");
+        for program in pinned {
+            let info = loaded_programs()
+                .filter_map(Result::ok)
+                .find(|info| info.id() == program.id)
+                .unwrap();
+            let checked = info.verified_instruction_count().unwrap();
+            println!("{}: {checked} instructions checked", program.name);
+            assert!(checked <= MAX_INSTRUCTIONS, "{}: {checked}", program.name);
+        }
     });
 }
 
