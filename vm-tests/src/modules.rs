@@ -77,8 +77,19 @@ impl Modules {
             bail!("no module {name}");
         };
         let bytes = read(path)?;
-        for dependency in dependencies(&bytes).with_context(|| path.display().to_string())? {
+        let information = information(&bytes).with_context(|| path.display().to_string())?;
+        for dependency in depends(&information) {
             self.add(&dependency, seen, order)?;
+        }
+        for wanted in soft_dependencies(&information) {
+            // The name of an algorithm stands for its implementations; `_generic` runs on every processor.
+            let generic = format!("{wanted}_generic");
+            if let Some(found) = [wanted, generic]
+                .iter()
+                .find(|name| self.files.contains_key(*name))
+            {
+                self.add(found, seen, order)?;
+            }
         }
         order.push(Module {
             name: name.to_owned(),
@@ -104,21 +115,37 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     .with_context(|| path.display().to_string())
 }
 
-/// What `modinfo` calls `depends`.
-fn dependencies(module: &[u8]) -> Result<Vec<String>> {
+/// What `modinfo` reads: `key=value`, each ended by a zero byte.
+fn information(module: &[u8]) -> Result<Vec<u8>> {
     let file = object::File::parse(module)?;
     let section = file.section_by_name(".modinfo").context("no .modinfo")?;
-    Ok(depends_of(section.data()?))
+    Ok(section.data()?.to_vec())
 }
 
-fn depends_of(information: &[u8]) -> Vec<String> {
-    information
-        .split(|byte| *byte == 0)
-        .filter_map(|entry| entry.strip_prefix(b"depends="))
-        .flat_map(|names| names.split(|byte| *byte == b','))
+/// The modules without which this one cannot be loaded.
+fn depends(information: &[u8]) -> Vec<String> {
+    let lists = values(information, b"depends=");
+    lists.flat_map(|names| names_in(names, b',')).collect()
+}
+
+/// Those that it asks for while it is loaded, and which may be missing: `pre: a b post: c`.
+fn soft_dependencies(information: &[u8]) -> Vec<String> {
+    let lists = values(information, b"softdep=pre: ");
+    lists
+        .flat_map(|names| names_in(names, b' ').take_while(|name| !name.ends_with(':')))
+        .collect()
+}
+
+fn values<'a>(information: &'a [u8], key: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let entries = information.split(|byte| *byte == 0);
+    entries.filter_map(move |entry| entry.strip_prefix(key))
+}
+
+fn names_in(list: &[u8], separator: u8) -> impl Iterator<Item = String> {
+    let names = list.split(move |byte| *byte == separator);
+    names
         .filter(|name| !name.is_empty())
         .map(|name| String::from_utf8_lossy(name).replace('-', "_"))
-        .collect()
 }
 
 #[cfg(test)]
@@ -136,10 +163,17 @@ mod tests {
 
     #[test]
     fn dependencies_are_read_also_from_the_first_entry() {
-        assert_eq!(depends_of(b"depends=a,b-c\0license=GPL\0"), ["a", "b_c"]);
-        assert_eq!(depends_of(b"license=GPL\0depends=\0"), [""; 0]);
-        assert_eq!(depends_of(b"softdep=depends=x\0"), [""; 0]);
-        assert!(dependencies(b"no module").is_err());
+        assert_eq!(depends(b"depends=a,b-c\0license=GPL\0"), ["a", "b_c"]);
+        assert_eq!(depends(b"license=GPL\0depends=\0"), [""; 0]);
+        assert_eq!(depends(b"softdep=depends=x\0"), [""; 0]);
+        assert!(information(b"no module").is_err());
+    }
+
+    #[test]
+    fn of_soft_dependencies_those_count_that_come_before() {
+        let softdep = b"depends=x\0softdep=pre: crc32c a-b post: c\0";
+        assert_eq!(soft_dependencies(softdep), ["crc32c", "a_b"]);
+        assert_eq!(soft_dependencies(b"softdep=post: c\0"), [""; 0]);
     }
 
     #[test]

@@ -17,6 +17,23 @@ const QUICK: [(&str, &str); 5] = [
     ("attachments", "a_daemon_that_was_absent"),
 ];
 
+/// What iptables asks the kernel for, over nftables: `portmap`, which stands beside our plugin in a chain, sets rules by it.
+const MODULES_OF_IPTABLES: [&str; 13] = [
+    "nf_tables",
+    "nft_compat",
+    "nft_chain_nat",
+    "nft_masq",
+    "nft_nat",
+    "xt_addrtype",
+    "xt_comment",
+    "xt_conntrack",
+    "xt_mark",
+    "xt_MASQUERADE",
+    "xt_multiport",
+    "xt_nat",
+    "xt_tcpudp",
+];
+
 /// The tests of this area.
 pub fn tests() -> Vec<Test> {
     let mut tests = vec![quick()];
@@ -56,7 +73,10 @@ fn quick() -> Test {
 fn of_file(file: &str, backend: Backend) -> Test {
     let name = format!("end-to-end-{backend}-{}", file.replace('_', "-"));
     let shows = format!("tests/tests/{file}.rs over {backend}");
-    let guest = Guest::running(TestFile::end_to_end(file));
+    let mut guest = Guest::running(TestFile::end_to_end(file));
+    if file.starts_with("cni_") || file == "overlay_traffic" {
+        guest = guest.modules(&MODULES_OF_IPTABLES);
+    }
     Test::new(&name, &shows, guest.environment(VARIABLE, backend.name()))
         .on(&Kernel::WITH_NICS)
         .in_time_of_work()
