@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::sys::socket::{MsgFlags, recv, send};
 
-use super::device::{attributes, netlink, u32_at};
+use super::device::{attributes, netlink, request, u32_at};
 use super::rtnetlink::{self, Message};
 
 /// `TC_H_CLSACT`, under which the discipline is attached, and its two places for filters.
@@ -34,6 +34,8 @@ const TCA_BPF_ID: u16 = 11;
 const TCA_BPF_FLAG_ACT_DIRECT: u32 = 1;
 
 const TCMSG_BYTES: usize = 20;
+/// `struct ifinfomsg`.
+const LINK_BYTES: usize = 16;
 
 /// A queueing discipline where `clsact` goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +63,7 @@ pub fn discipline(ifindex: u32) -> io::Result<Discipline> {
 /// Puts the program in force; in the place of an earlier one without a moment between.
 pub fn set_program(ifindex: u32, program: BorrowedFd<'_>) -> io::Result<()> {
     if discipline(ifindex)? == Discipline::None {
-        let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-        let mut message = tc_message(libc::RTM_NEWQDISC, flags, ifindex, CLSACT_HANDLE, CLSACT, 0);
-        message.attribute(TCA_KIND, b"clsact\0");
-        rtnetlink::acknowledged(message)?;
+        add_discipline(ifindex)?;
     }
     let mut message = filter_message(libc::RTM_NEWTFILTER, libc::NLM_F_CREATE, ifindex);
     message.attribute(TCA_KIND, b"bpf\0");
@@ -73,6 +72,25 @@ pub fn set_program(ifindex: u32, program: BorrowedFd<'_>) -> io::Result<()> {
         options.attribute(TCA_BPF_NAME, NAME);
         options.attribute(TCA_BPF_FLAGS, &TCA_BPF_FLAG_ACT_DIRECT.to_ne_bytes());
     });
+    rtnetlink::acknowledged(message)
+}
+
+/// Adds `clsact`, and nothing else: with any first discipline the kernel sets a `txqueuelen` of 0, as container runtimes
+/// leave at a veth, to 1000 (`qdisc_create`).
+fn add_discipline(ifindex: u32) -> io::Result<()> {
+    let queue_frames = || request(ifindex).map(|device| device.transmit_queue_frames);
+    let before = queue_frames()?;
+    let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    let mut message = tc_message(libc::RTM_NEWQDISC, flags, ifindex, CLSACT_HANDLE, CLSACT, 0);
+    message.attribute(TCA_KIND, b"clsact\0");
+    rtnetlink::acknowledged(message)?;
+    if queue_frames()? == before {
+        return Ok(());
+    }
+    let mut link = [0; LINK_BYTES];
+    link[4..8].copy_from_slice(&ifindex.to_ne_bytes());
+    let mut message = Message::new(libc::RTM_NEWLINK, 0, &link);
+    message.attribute(libc::IFLA_TXQLEN, &before.to_ne_bytes());
     rtnetlink::acknowledged(message)
 }
 

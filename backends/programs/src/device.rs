@@ -31,6 +31,8 @@ pub struct Device {
     pub address: [u8; 6],
     /// Its MTU in bytes.
     pub mtu: u32,
+    /// `txqueuelen`: frames that a queueing discipline at it may keep by default.
+    pub transmit_queue_frames: u32,
     /// A veth's other end, by its index in the network namespace where that is.
     pub peer: Option<u32>,
     /// The number by which the network namespace of this device knows that of the other end; `None` where both are in one.
@@ -199,7 +201,7 @@ pub(super) fn netlink() -> io::Result<OwnedFd> {
 }
 
 /// Asks rtnetlink for one device (`RTM_GETLINK`).
-fn request(index: u32) -> io::Result<Device> {
+pub(super) fn request(index: u32) -> io::Result<Device> {
     const HEADER_BYTES: u32 = 16;
     const LINK_BYTES: u32 = 16;
     let socket = netlink()?;
@@ -240,6 +242,7 @@ fn parse(answer: &[u8]) -> Option<io::Result<Device>> {
         match kind {
             libc::IFLA_IFNAME => device.name = text(value),
             libc::IFLA_MTU => device.mtu = u32_at(value, 0)?,
+            libc::IFLA_TXQLEN => device.transmit_queue_frames = u32_at(value, 0)?,
             libc::IFLA_LINK => device.peer = Some(u32_at(value, 0)?),
             libc::IFLA_LINK_NETNSID => device.peer_namespace = Some(u32_at(value, 0)? as i32),
             libc::IFLA_MASTER => device.master = Some(u32_at(value, 0)?),
