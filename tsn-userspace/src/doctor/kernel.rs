@@ -53,16 +53,24 @@ fn release(machine: &Machine, findings: &mut Findings) {
     }
 }
 
+fn lacks_tcx(machine: &Machine) -> bool {
+    version(machine).is_some_and(|version| version < TCX_SINCE)
+}
+
 fn tcx(machine: &Machine, findings: &mut Findings) {
-    match version(machine) {
-        Some(version) if version < TCX_SINCE => findings.bad(
+    if lacks_tcx(machine) {
+        findings.bad(
             Code::NoTcx,
             "no tcx, which came with Linux 6.6",
             "a pod's stamp program is in a clsact filter of the pod's network namespace: it outlives the daemon as a link \
              does, but a pod with CAP_NET_ADMIN can remove it, and is attached anew then",
             "boot Linux 6.6 or newer if pods have CAP_NET_ADMIN",
-        ),
-        _ => findings.fine(Code::NoTcx, "pods' stamp programs are attached by tcx links"),
+        );
+    } else {
+        findings.fine(
+            Code::NoTcx,
+            "pods' stamp programs are attached by tcx links",
+        );
     }
 }
 
@@ -139,7 +147,11 @@ fn options(machine: &Machine, findings: &mut Findings) {
     let Some(options) = KernelOptions::read(machine) else {
         return;
     };
-    let missing = options.missing(&["BPF_SYSCALL", "NET", "XDP_SOCKETS", "VETH"]);
+    let mut needed = vec!["BPF_SYSCALL", "NET", "XDP_SOCKETS", "VETH"];
+    if lacks_tcx(machine) {
+        needed.extend(["NET_SCH_INGRESS", "NET_CLS_BPF"]); // of the clsact filter in its place
+    }
+    let missing = options.missing(&needed);
     if missing.is_empty() {
         findings.fine(
             Code::KernelOptionMissing,

@@ -27,6 +27,13 @@ pub const BREAKS: &[Break] = &[
         &[Code::NoTcx],
     ),
     (
+        |s| {
+            s.write("/proc/sys/kernel/osrelease", "6.5.0-9\n");
+            s.write("/boot/config-6.5.0-9", CONFIG_WITHOUT_CLS_BPF);
+        },
+        &[Code::NoTcx, Code::KernelOptionMissing],
+    ),
+    (
         |s| s.kernel.af_xdp = Some(ErrorKind::Unsupported),
         &[Code::NoAfXdp],
     ),
@@ -411,6 +418,8 @@ pub const BREAKS: &[Break] = &[
     ),
 ];
 
+const CONFIG_WITHOUT_CLS_BPF: &str = "CONFIG_NET=y\nCONFIG_BPF_SYSCALL=y\nCONFIG_XDP_SOCKETS=y\nCONFIG_VETH=m\n\
+    CONFIG_NET_SCH_INGRESS=m\nCONFIG_HIGH_RES_TIMERS=y\nCONFIG_NO_HZ_FULL=y\nCONFIG_RCU_NOCB_CPU=y\nCONFIG_CPU_ISOLATION=y\n";
 const CONFIG_WITHOUT_XDP: &str = "CONFIG_NET=y\nCONFIG_BPF_SYSCALL=y\n# CONFIG_XDP_SOCKETS is not set\nCONFIG_VETH=m\n\
     CONFIG_HIGH_RES_TIMERS=y\nCONFIG_NO_HZ_FULL=y\nCONFIG_RCU_NOCB_CPU=y\nCONFIG_CPU_ISOLATION=y\n";
 const CONFIG_WITHOUT_NO_HZ_FULL: &str = "CONFIG_NET=y\nCONFIG_BPF_SYSCALL=y\nCONFIG_XDP_SOCKETS=y\nCONFIG_VETH=m\n\
