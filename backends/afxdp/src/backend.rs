@@ -138,12 +138,19 @@ impl AfxdpBackend {
                 ZeroCopySocket::open(&self.umem, device.index, self.ring_slots)
             };
             match opened {
-                Ok(socket) => return Ok(PortSocket::ZeroCopy(socket)),
+                Ok(socket) => {
+                    tracing::warn!(
+                        device = device.name,
+                        "in zero-copy mode the device sends in an interrupt of its own: frames may leave late, and after \
+                         their gate has closed; leave worker.zero-copy out where that matters"
+                    );
+                    return Ok(PortSocket::ZeroCopy(socket));
+                }
                 Err(error) => {
                     tracing::warn!(
                         device = device.name,
                         %error,
-                        "the device has no zero-copy mode; it is used in copy mode"
+                        "the device cannot send in zero-copy mode from these buffers; it is used in copy mode"
                     );
                 }
             }

@@ -16,11 +16,17 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use tsn_programs::{XskMode, XskSocket};
 
 use crate::held::HeldChunks;
 use crate::umem::{AfxdpFrame, Umem};
+
+/// How long the device may take for its last frames before the socket is closed.
+const LAST_FRAMES_LIMIT: Duration = Duration::from_millis(100);
+const LAST_FRAMES_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A socket bound to queue 0 of a device in zero-copy mode, that only sends.
 pub(crate) struct ZeroCopySocket {
@@ -30,6 +36,8 @@ pub(crate) struct ZeroCopySocket {
     umem: Arc<Umem>,
     ifindex: u32,
     slots: u32,
+    /// Frames put into the transmit ring whose chunks have not come back.
+    in_flight: usize,
 }
 
 impl ZeroCopySocket {
@@ -63,6 +71,7 @@ impl ZeroCopySocket {
             umem: Arc::clone(umem),
             ifindex,
             slots: ring_slots,
+            in_flight: 0,
         })
     }
 
@@ -89,6 +98,7 @@ impl ZeroCopySocket {
         self.held.insert(frame.chunk());
         let pushed = socket.tx.push(frame.descriptor());
         debug_assert!(pushed, "there was room");
+        self.in_flight += 1;
         frame.hand_over();
         Ok(())
     }
@@ -113,7 +123,19 @@ impl ZeroCopySocket {
             self.umem.give_back(chunk);
             total += 1;
         }
+        self.in_flight -= total;
         total
+    }
+
+    /// Gives the device time to send what it has taken: closing stops it, whatever is still in its own ring.
+    fn finish(&mut self) {
+        let start = Instant::now();
+        while self.in_flight > 0 && start.elapsed() < LAST_FRAMES_LIMIT {
+            // A device that is gone or down sends nothing more, which the limit is for.
+            let _ = self.kick();
+            sleep(LAST_FRAMES_POLL_INTERVAL);
+            self.reclaim();
+        }
     }
 
     /// What the kernel counts for this socket (one system call).
@@ -130,6 +152,7 @@ impl AsFd for ZeroCopySocket {
 
 impl Drop for ZeroCopySocket {
     fn drop(&mut self) {
+        self.finish();
         self.socket = None;
         // Only then are the chunks nobody's.
         if !XskSocket::is_released(self.ifindex, self.umem.pages()) {

@@ -45,7 +45,8 @@ impl Programs {
             attach_where_possible(receive, &device, &pin)?;
         }
         // Where the kernel does not tell, the driver is not relied on.
-        let xdp = Device::by_index(device.index)?.xdp;
+        let now = Device::by_index(device.index).ok();
+        let xdp = now.and_then(|device| device.xdp);
         Ok(UplinkProgram {
             generic: xdp.is_none_or(|xdp| xdp.generic),
             adopted,
@@ -69,7 +70,7 @@ fn attach_where_possible(
     pin: &Path,
 ) -> Result<(), ProgramError> {
     match attach::attach_xdp(receive, "receive", device, XdpMode::Default, pin) {
-        Err(error) if !matches!(error, ProgramError::Busy { .. }) => {
+        Err(error @ (ProgramError::Attach { .. } | ProgramError::MtuTooLarge { .. })) => {
             let refused = error.to_string();
             attach::attach_xdp(receive, "receive", device, XdpMode::Skb, pin)
                 .map_err(|_| error)

@@ -98,7 +98,7 @@ pub struct WorkerSettings {
     pub frame_buffer_bytes: u32,
     /// AF_XDP: whether the uplink's device is to read frames from the buffers itself, where its driver can (default
     /// `false`). It saves a copy and takes up to 512 buffers more, and a frame leaves in an interrupt of the device instead
-    /// of in the worker's wake-up: with some devices 0.1 ms later, and after its gate has closed.
+    /// of in the worker's wake-up: with some devices 0.1 ms later, and after its gate has closed. DPDK has no use for it.
     pub zero_copy: bool,
 }
 

@@ -74,6 +74,9 @@ fn open_dpdk(
     use tsn_userspace::config::HugepageSize;
 
     let (worker, dpdk) = (&configuration.worker, &configuration.dpdk);
+    if worker.zero_copy {
+        tracing::warn!("worker.zero-copy is for AF_XDP and changes nothing here; leave it out");
+    }
     let mut pci_devices = Vec::new();
     for uplink in &configuration.uplinks {
         let device: DeviceName = uplink.device.parse()?;
